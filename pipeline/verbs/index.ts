@@ -1,0 +1,10 @@
+import type { Command } from 'commander';
+
+/**
+ * Adds one verb to the command line. A verb file parses options, prints, and calls one function of pipeline/; the work
+ * itself lives there. Every verb has a summary, and an example through `addHelpText('after', …)`.
+ */
+export type Verb = (program: Command) => void;
+
+/** In the order of the pipeline, which is the order of `kindergrad --help`. */
+export const verbs: readonly Verb[] = [];
