@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: process.env.TEST_FULL ? [] : ['test/**/*.full.test.ts'],
+    reporters: ['default', './test/reporter.ts'],
     pool: 'forks',
     maxWorkers: 1,
     isolate: false,
