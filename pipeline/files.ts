@@ -1,0 +1,58 @@
+/** Writing files so that a crash, a kill or a full disk never leaves a half-written one under its real name. */
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DataError } from '../engine/errors.ts';
+
+/** What an operating-system error means to the person in front of the screen. */
+const reasons: Record<string, string> = {
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your disk quota is used up',
+  EROFS: 'the disk is read-only',
+  EACCES: 'permission is denied',
+  EPERM: 'permission is denied',
+  ENOTDIR: 'a part of the path is a file, not a folder',
+  ENOENT: 'it does not exist',
+  EISDIR: 'it is a folder, not a file',
+};
+
+/** A short reason for a file-system error, without the stack and the system call. */
+export function fileErrorReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const code = (error as NodeJS.ErrnoException).code;
+  return (code && reasons[code]) || error.message;
+}
+
+/**
+ * Writes `path` in one piece: into a temporary file beside it, flushed to the disk, then renamed over the old one. When
+ * anything fails, the file that was there before is untouched and the temporary one is removed.
+ * @throws DataError naming the file and the reason.
+ */
+export async function writeFileAtomic(path: string, contents: Uint8Array | string): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(temporary, 'w');
+    try {
+      await file.writeFile(contents);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw new DataError(`${path} cannot be written: ${fileErrorReason(error)}. What was there before is unchanged.`, {
+      remedy: 'Free some space or choose another folder, then run the same command again.',
+      cause: error,
+    });
+  }
+}
+
+/** Makes a rename durable. Some systems cannot open a folder; there the rename alone has to do. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => undefined);
+  if (!folder) return;
+  await folder.sync().catch(() => undefined);
+  await folder.close();
+}
