@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { synth } from './synth.ts';
 
 /**
  * Adds one verb to the command line. A verb file parses options, prints, and calls one function of pipeline/; the work
@@ -7,4 +8,4 @@ import type { Command } from 'commander';
 export type Verb = (program: Command) => void;
 
 /** In the order of the pipeline, which is the order of `kindergrad --help`. */
-export const verbs: readonly Verb[] = [];
+export const verbs: readonly Verb[] = [synth];

@@ -1,0 +1,22 @@
+/** Readers for command-line values, so that a typing error is named before any work starts. */
+import { InvalidArgumentError } from 'commander';
+
+export function wholeNumber(text: string): number {
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(Number(text)))
+    throw new InvalidArgumentError('A whole number is needed.');
+  return Number(text);
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('A number above 0 is needed.');
+  return value;
+}
+
+/** A share strictly between 0 and 1. */
+export function share(text: string): number {
+  const value = positiveNumber(text);
+  if (value >= 1) throw new InvalidArgumentError('A share between 0 and 1 is needed, such as 0.2.');
+  return value;
+}
