@@ -22,6 +22,10 @@ def main(words):
     for name in OPS:
         if wanted(f"ops/{name}"):
             importlib.import_module(f"ops_{name}").build().write(HERE / "ops")
+    traces = importlib.import_module("traces")
+    for name in traces.NAMES:
+        if wanted(f"models/{name}"):
+            traces.write(name, HERE / "models")
 
 
 if __name__ == "__main__":
