@@ -1,0 +1,24 @@
+export * from './errors.ts';
+export { add, addInto, copyInto } from './ops/arithmetic.ts';
+export { fill, fillInto, ones, zeros } from './ops/fill.ts';
+export { matmul } from './ops/matmul.ts';
+export { type Platform, platform, setPlatform } from './platform.ts';
+export { type Program, type ProgramPlan, program } from './program.ts';
+export { HostScalar } from './runtime/commands.ts';
+export type { Device, DeviceInfo } from './runtime/device.ts';
+export { formatBytes, type MemorySnapshot } from './runtime/memory.ts';
+export { formatEntry, type ProfileEntry } from './runtime/profiler.ts';
+export { backward, gradEnabled, noGrad } from './tape.ts';
+export {
+  currentDevice,
+  type DType,
+  formatShape,
+  openDevice,
+  type Shape,
+  scope,
+  setDevice,
+  sizeOf,
+  Tensor,
+  type TensorData,
+  tensor,
+} from './tensor.ts';

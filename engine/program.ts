@@ -1,0 +1,188 @@
+import { KernelError } from './errors.ts';
+import { platform } from './platform.ts';
+import type { Command, HostEffect } from './runtime/commands.ts';
+import type { Device } from './runtime/device.ts';
+import type { Dispatch, HostSlot } from './runtime/lower.ts';
+import type { Storage } from './runtime/memory.ts';
+import { assignBuffers, lifetimes } from './runtime/plan.ts';
+import { collectTouched } from './tape.ts';
+import { currentDevice, scope, Tensor } from './tensor.ts';
+
+/** A traced step: the same dispatches, buffers and bind groups at every run. */
+export interface Program<T> {
+  /** Runs the step once. The first call traces and plans it; the result is the same tensors at every run. */
+  run(): Promise<T>;
+  /** Figures of the plan; `undefined` before the first run, and when programs are off. */
+  readonly plan: ProgramPlan | undefined;
+  /** Frees its buffers; the tensors it returned are gone with it. */
+  dispose(): void;
+}
+
+export interface ProgramPlan {
+  readonly dispatches: number;
+  /** Bytes of the shared temporaries' buffers. */
+  readonly temporaryBytes: number;
+  /** What the temporaries would take without sharing. */
+  readonly unsharedBytes: number;
+  readonly buffers: number;
+}
+
+const tensorsIn = (value: unknown, out: Tensor[] = []): Tensor[] => {
+  if (value instanceof Tensor) out.push(value);
+  else if (Array.isArray(value)) for (const v of value) tensorsIn(v, out);
+  else if (value && typeof value === 'object') for (const v of Object.values(value)) tensorsIn(v, out);
+  return out;
+};
+
+/**
+ * Makes a program of `step`. Everything the step needs from the host at each run must come through tensors written
+ * before the run, or host scalars (learning rate, step number, random counters). `PROGRAM=0` or `{ eager: true }` runs
+ * the step's operations one by one instead, with bit-identical results.
+ */
+export function program<T>(step: () => T, options: { eager?: boolean; device?: Device } = {}): Program<T> {
+  const device = options.device ?? currentDevice();
+  const eager = options.eager ?? platform().env('PROGRAM') === '0';
+  return eager ? new EagerProgram(step, device) : new TracedProgram(step, device);
+}
+
+class EagerProgram<T> implements Program<T> {
+  readonly plan = undefined;
+  readonly #step: () => T;
+  readonly #device: Device;
+  #last: Tensor[] = [];
+
+  constructor(step: () => T, device: Device) {
+    this.#step = step;
+    this.#device = device;
+  }
+
+  async run(): Promise<T> {
+    this.dispose();
+    const { result, touched } = collectTouched(() => scope(this.#step));
+    for (const leaf of touched) {
+      leaf.grad?.dispose();
+      leaf.grad = undefined;
+    }
+    this.#last = tensorsIn(result);
+    await this.#device.flush();
+    return result;
+  }
+
+  dispose(): void {
+    for (const tensor of this.#last) tensor.dispose();
+    this.#last = [];
+  }
+}
+
+interface Prepared<T> {
+  readonly result: T;
+  readonly dispatches: readonly Dispatch[];
+  readonly bindGroups: readonly GPUBindGroup[];
+  readonly host: readonly (HostEffect | HostSlot)[];
+  readonly buffers: readonly GPUBuffer[];
+  readonly outside: readonly Storage[];
+  readonly written: readonly Storage[];
+  readonly plan: ProgramPlan;
+}
+
+class TracedProgram<T> implements Program<T> {
+  readonly #step: () => T;
+  readonly #device: Device;
+  #prepared: Prepared<T> | undefined;
+
+  constructor(step: () => T, device: Device) {
+    this.#step = step;
+    this.#device = device;
+  }
+
+  get plan(): ProgramPlan | undefined {
+    return this.#prepared?.plan;
+  }
+
+  async run(): Promise<T> {
+    const prepared = this.#prepared ?? (await this.#prepare());
+    await this.#device.flush();
+    for (const item of prepared.host) {
+      if ('kind' in item) item.run();
+      else item.value = item.scalar.read();
+    }
+    this.#device.submit(prepared.dispatches, (i) => prepared.bindGroups[i]);
+    for (const storage of prepared.written) storage.version++;
+    return prepared.result;
+  }
+
+  async #prepare(): Promise<Prepared<T>> {
+    const device = this.#device;
+    await device.flush();
+    if (device.trace) throw new KernelError('A program was started while another is being traced.');
+    const before = new Set(device.memory.live);
+    const commands: Command[] = [];
+    device.trace = commands;
+    let result: T;
+    try {
+      const traced = collectTouched(() => scope(this.#step));
+      result = traced.result;
+      if (result instanceof Promise) {
+        result.catch(() => undefined); // it fails on its own first read; the cause is the async step
+        throw new KernelError('The step of a program is asynchronous.', {
+          remedy: 'Make it synchronous: return tensors and read them after the run.',
+        });
+      }
+      // Gradients made in the step are its temporaries; they mean nothing outside it.
+      for (const leaf of traced.touched) {
+        leaf.grad?.dispose();
+        leaf.grad = undefined;
+      }
+    } finally {
+      device.trace = undefined;
+    }
+    const outputs = tensorsIn(result);
+    const { dispatches, host } = await device.lower(commands);
+    const outputStorages = new Set(outputs.map((t) => t.keep().storage));
+    const outside: Storage[] = [];
+    const temporaries = [];
+    for (const life of lifetimes(dispatches).values()) {
+      const { storage } = life;
+      if (outputStorages.has(storage)) continue;
+      if (before.has(storage)) outside.push(storage.retain());
+      else temporaries.push(life);
+    }
+    const buffers = assignBuffers(temporaries, device.memory);
+    const bindGroups = dispatches.map((d) => device.createBindGroup(d));
+    // The program owns these buffers now; the storages that stood for them are spent.
+    for (const { storage } of temporaries) storage.buffer = undefined;
+    const kept = new Set<Storage>([...outside, ...outputStorages]);
+    const written = new Set<Storage>();
+    for (const command of commands) {
+      if (command.kind !== 'call') continue;
+      for (const [name, storage] of Object.entries(command.buffers)) {
+        if (command.kernel.bindings[name] !== 'read' && kept.has(storage)) written.add(storage);
+      }
+    }
+    this.#prepared = {
+      result,
+      dispatches,
+      bindGroups,
+      host,
+      buffers,
+      outside,
+      written: [...written],
+      plan: {
+        dispatches: dispatches.length,
+        temporaryBytes: buffers.reduce((n, b) => n + b.size, 0),
+        unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
+        buffers: buffers.length,
+      },
+    };
+    return this.#prepared;
+  }
+
+  dispose(): void {
+    const prepared = this.#prepared;
+    if (!prepared) return;
+    this.#prepared = undefined;
+    for (const buffer of prepared.buffers) this.#device.memory.recycle(buffer);
+    for (const storage of prepared.outside) storage.release();
+    for (const tensor of tensorsIn(prepared.result)) tensor.dispose();
+  }
+}

@@ -1,0 +1,205 @@
+import { DeviceError } from '../errors.ts';
+import { platform } from '../platform.ts';
+
+/** Bytes of `n`, rounded up so that a vec4 load at the tail stays inside. */
+export const padded = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16);
+
+export const formatBytes = (bytes: number): string => {
+  if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
+  if (bytes >= 2 ** 20) return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+  return `${(bytes / 2 ** 10).toFixed(1)} KiB`;
+};
+
+/**
+ * What stands behind a tensor: some bytes on the GPU, which may not have a buffer yet. Recording an operation creates
+ * storages; running the recorded commands gives them buffers. Views share a storage and count references.
+ */
+export class Storage {
+  readonly bytes: number;
+  label: string;
+  buffer: GPUBuffer | undefined;
+  references = 1;
+  /** Set by the first command that writes it; reading before is a bug that the engine reports. */
+  written = false;
+  /** Counts writes from outside the command that created it (optimiser steps, uploads): caches keyed by weights look at it. */
+  version = 0;
+  readonly #memory: Memory;
+
+  constructor(memory: Memory, bytes: number, label: string) {
+    this.#memory = memory;
+    this.bytes = padded(bytes);
+    this.label = label;
+    memory.checkLimit(this);
+    memory.live.add(this);
+  }
+
+  retain(): this {
+    this.references++;
+    return this;
+  }
+
+  release(): void {
+    if (--this.references === 0) this.#memory.bury(this);
+  }
+}
+
+/** A picture of GPU memory, in bytes. */
+export interface MemorySnapshot {
+  /** Held by tensors and programs. */
+  readonly bytesInUse: number;
+  /** Held by the pool, free for reuse. */
+  readonly bytesPooled: number;
+  /** Highest sum of the two since the last `resetPeak()`. */
+  readonly peakBytes: number;
+  /** Buffers created since the device was opened; constant once training steps are replayed. */
+  readonly buffersCreated: number;
+  readonly tensors: number;
+  readonly largest: readonly { readonly label: string; readonly bytes: number }[];
+}
+
+/**
+ * Buffers by size. Whole buffers are reused, never parts: WebGPU refuses one buffer bound for reading and writing in
+ * one dispatch, even at disjoint ranges.
+ */
+export class Memory {
+  readonly live = new Set<Storage>();
+  /** Released while commands that use them may still be waiting to run; emptied by the next flush. */
+  readonly graveyard: Storage[] = [];
+  readonly #device: GPUDevice;
+  readonly #free = new Map<number, GPUBuffer[]>();
+  #sizes: number[] = [];
+  readonly #maxBinding: number;
+  readonly #budget: number | undefined;
+  #inUse = 0;
+  #pooled = 0;
+  #peak = 0;
+  #created = 0;
+
+  constructor(device: GPUDevice, software: boolean) {
+    this.#device = device;
+    this.#maxBinding = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+    // A software adapter never reports out of memory: pages are taken lazily until the system kills the process.
+    const asked = Number(platform().env('KINDERGRAD_MEMORY_MB') ?? Number.NaN);
+    this.#budget = Number.isFinite(asked) ? asked * 2 ** 20 : software ? platform().memoryBudget() : undefined;
+  }
+
+  checkLimit(storage: Storage): void {
+    if (storage.bytes > this.#maxBinding) {
+      throw new DeviceError(
+        `Tensor ${storage.label} needs ${formatBytes(storage.bytes)}, above this adapter's largest binding of ${formatBytes(this.#maxBinding)}.`,
+        { remedy: 'Use a smaller batch (with gradient accumulation the result is the same) or a smaller picture.' },
+      );
+    }
+  }
+
+  /** Gives `storage` a buffer, reused when one of at most twice the size is free. */
+  materialise(storage: Storage): GPUBuffer {
+    storage.buffer ??= this.acquire(storage.bytes, storage.label);
+    return storage.buffer;
+  }
+
+  acquire(bytes: number, label: string): GPUBuffer {
+    const size = this.#sizes.find((candidate) => candidate >= bytes && candidate <= bytes * 2);
+    const reused = size === undefined ? undefined : this.#take(size);
+    if (reused) {
+      this.#pooled -= reused.size;
+      this.#inUse += reused.size;
+      return reused;
+    }
+    return this.create(bytes, label);
+  }
+
+  create(bytes: number, label: string): GPUBuffer {
+    if (this.#budget !== undefined && this.#inUse + this.#pooled + bytes > this.#budget) {
+      this.trim();
+      if (this.#inUse + bytes > this.#budget) throw this.#outOfMemory(bytes, label);
+    }
+    const buffer = this.#device.createBuffer({
+      label,
+      size: bytes,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+    });
+    this.#created++;
+    this.#inUse += bytes;
+    this.#peak = Math.max(this.#peak, this.#inUse + this.#pooled);
+    return buffer;
+  }
+
+  /** Returns a buffer to the pool. The queue runs in order, so the next user may already be recorded. */
+  recycle(buffer: GPUBuffer): void {
+    this.#inUse -= buffer.size;
+    this.#pooled += buffer.size;
+    const list = this.#free.get(buffer.size);
+    if (list) list.push(buffer);
+    else {
+      this.#free.set(buffer.size, [buffer]);
+      this.#sizes = [...this.#free.keys()].sort((a, b) => a - b);
+    }
+  }
+
+  /** Called by the last `release()` of a storage. */
+  bury(storage: Storage): void {
+    this.live.delete(storage);
+    this.graveyard.push(storage);
+  }
+
+  /** Recycles the buffers of everything released; only right when no recorded command still waits to run. */
+  sweep(): void {
+    for (const storage of this.graveyard) {
+      if (storage.buffer) this.recycle(storage.buffer);
+      storage.buffer = undefined;
+    }
+    this.graveyard.length = 0;
+  }
+
+  /** Destroys pooled buffers. The caller has submitted and waited (a buffer written but never submitted leaks). */
+  trim(): void {
+    for (const list of this.#free.values()) for (const buffer of list) buffer.destroy();
+    this.#free.clear();
+    this.#sizes = [];
+    this.#pooled = 0;
+  }
+
+  snapshot(): MemorySnapshot {
+    return {
+      bytesInUse: this.#inUse,
+      bytesPooled: this.#pooled,
+      peakBytes: this.#peak,
+      buffersCreated: this.#created,
+      tensors: this.live.size,
+      largest: this.#largest(),
+    };
+  }
+
+  resetPeak(): void {
+    this.#peak = this.#inUse + this.#pooled;
+  }
+
+  #take(size: number): GPUBuffer | undefined {
+    const list = this.#free.get(size);
+    const buffer = list?.pop();
+    if (list && list.length === 0) {
+      this.#free.delete(size);
+      this.#sizes = this.#sizes.filter((s) => s !== size);
+    }
+    return buffer;
+  }
+
+  #largest(): { label: string; bytes: number }[] {
+    return [...this.live]
+      .sort((a, b) => b.bytes - a.bytes)
+      .slice(0, 10)
+      .map(({ label, bytes }) => ({ label, bytes }));
+  }
+
+  #outOfMemory(bytes: number, label: string): DeviceError {
+    const largest = this.#largest()
+      .slice(0, 5)
+      .map((t) => `${t.label} ${formatBytes(t.bytes)}`)
+      .join(', ');
+    return new DeviceError(
+      `Out of memory: tensor ${label} needs ${formatBytes(bytes)}; ${formatBytes(this.#inUse)} of ${formatBytes(this.#budget ?? 0)} are in use. Largest tensors: ${largest}.`,
+      { remedy: 'Use a smaller batch with gradient accumulation, or set KINDERGRAD_MEMORY_MB if more may be taken.' },
+    );
+  }
+}

@@ -1,0 +1,161 @@
+import type { Constants, WgslSource } from '../../kernels/kernel.ts';
+import { KernelError } from '../errors.ts';
+import { platform } from '../platform.ts';
+
+/** What the WGSL text says of itself; the bind-group layout is built from it. */
+export interface ShaderInterface {
+  readonly bindings: readonly { readonly index: number; readonly name: string; readonly readOnly: boolean }[];
+  readonly params: readonly { readonly name: string; readonly type: string; readonly offset: number }[];
+}
+
+export interface CompiledShader extends ShaderInterface {
+  readonly key: string;
+  readonly pipeline: GPUComputePipeline;
+  readonly layout: GPUBindGroupLayout;
+  readonly immediateBytes: number;
+}
+
+const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage(?:\s*,\s*(\w+))?>\s*(\w+)\s*:/g;
+const INCLUDE = /^[ \t]*\/\/\s*#include\s+"([^"]+)"[^\n]*$/gm;
+
+const withoutComments = (text: string): string => text.replace(/\/\/[^\n]*/g, '').replace(/\/\*[\s\S]*?\*\//g, '');
+
+/** Reads the bindings and the `Params` struct out of WGSL text. */
+export function parseInterface(text: string): ShaderInterface {
+  const code = withoutComments(text);
+  const bindings = [...code.matchAll(BINDING)]
+    .map((m) => ({ index: Number(m[1]), readOnly: (m[2] ?? 'read') === 'read', name: m[3] }))
+    .sort((a, b) => a.index - b.index);
+  const struct = /struct\s+Params\s*\{([^}]*)\}/.exec(code)?.[1] ?? '';
+  const params = struct
+    .split(',')
+    .map((field) => field.trim())
+    .filter(Boolean)
+    .map((field, i) => {
+      const [name, type] = field.split(':').map((s) => s.trim());
+      return { name, type, offset: 4 * i };
+    });
+  return { bindings, params };
+}
+
+/** Writes values into the text's `const NAME = …;` lines, keeping each literal's type. */
+export function applyConstants(text: string, constants: Constants, name: string): string {
+  let out = text;
+  for (const [key, value] of Object.entries(constants)) {
+    const line = new RegExp(`^(const\\s+${key}\\s*(?::\\s*\\w+)?\\s*=\\s*)([^;]+);`, 'm');
+    const match = line.exec(out);
+    if (!match) throw new KernelError(`${name} has no line \`const ${key} = …;\` to set to ${value}.`);
+    const old = match[2].trim();
+    let literal = String(value);
+    if (typeof value === 'number') {
+      if (/u$/.test(old)) literal += 'u';
+      else if (/[.f]/.test(old) && Number.isInteger(value)) literal += '.0';
+    }
+    out = out.replace(line, `${match[1]}${literal};`);
+  }
+  return out;
+}
+
+/** Loads, completes and compiles WGSL; each text once per device. */
+export class Shaders {
+  readonly #device: GPUDevice;
+  readonly #compiled = new Map<string, Promise<CompiledShader>>();
+  readonly #texts = new Map<string, Promise<string>>();
+
+  constructor(device: GPUDevice) {
+    this.#device = device;
+  }
+
+  static key(source: WgslSource, constants: Constants | undefined): string {
+    const name = source.kind === 'file' ? source.url.href : `${source.base.href}#${source.key}`;
+    return constants ? `${name} ${JSON.stringify(constants)}` : name;
+  }
+
+  get(source: WgslSource, constants: Constants | undefined): Promise<CompiledShader> {
+    const key = Shaders.key(source, constants);
+    let shader = this.#compiled.get(key);
+    if (!shader) {
+      shader = this.#compile(key, source, constants);
+      shader.catch(() => this.#compiled.delete(key));
+      this.#compiled.set(key, shader);
+    }
+    return shader;
+  }
+
+  /** The final text, includes and constants in place: what the tuner hashes and errors quote. */
+  async text(source: WgslSource, constants: Constants | undefined): Promise<string> {
+    const raw = source.kind === 'file' ? await this.#file(source.url) : source.generate();
+    const whole = await this.#include(raw, source.kind === 'file' ? source.url : source.base);
+    return constants ? applyConstants(whole, constants, shaderName(source)) : whole;
+  }
+
+  #file(url: URL): Promise<string> {
+    let text = this.#texts.get(url.href);
+    if (!text) {
+      text = platform().readText(url);
+      this.#texts.set(url.href, text);
+    }
+    return text;
+  }
+
+  async #include(text: string, base: URL): Promise<string> {
+    let out = text;
+    for (const match of text.matchAll(INCLUDE)) {
+      const url = new URL(match[1], base);
+      out = out.replace(match[0], (await this.#include(await this.#file(url), url)).replaceAll('$', '$$$$'));
+    }
+    return out;
+  }
+
+  async #compile(key: string, source: WgslSource, constants: Constants | undefined): Promise<CompiledShader> {
+    const name = shaderName(source);
+    const code = await this.text(source, constants);
+    const { bindings, params } = parseInterface(code);
+    const immediateBytes = params.length * 4;
+    const limit = this.#device.limits.maxImmediateSize ?? 0;
+    if (immediateBytes > limit) {
+      throw new KernelError(`${name}: Params takes ${immediateBytes} bytes, above the limit of ${limit}.`);
+    }
+    const module = this.#device.createShaderModule({ label: name, code });
+    const errors = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error');
+    if (errors.length > 0)
+      throw new KernelError(`${name} does not compile:\n${errors.map((e) => quote(code, e)).join('\n')}`);
+    const layout = this.#device.createBindGroupLayout({
+      label: name,
+      entries: bindings.map(({ index, readOnly }) => ({
+        binding: index,
+        visibility: GPUShaderStage.COMPUTE,
+        buffer: { type: readOnly ? 'read-only-storage' : 'storage' },
+      })),
+    });
+    const pipelineLayout = this.#device.createPipelineLayout({
+      bindGroupLayouts: [layout],
+      immediateSize: immediateBytes,
+    });
+    try {
+      const pipeline = await this.#device.createComputePipelineAsync({
+        label: name,
+        layout: pipelineLayout,
+        compute: { module },
+      });
+      return { key, pipeline, layout, bindings, params, immediateBytes };
+    } catch (cause) {
+      throw new KernelError(`${name}: no pipeline: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+      });
+    }
+  }
+}
+
+export function shaderName(source: WgslSource): string {
+  if (source.kind === 'generated') return source.key;
+  const parts = source.url.pathname.split('/');
+  return parts.slice(-2).join('/');
+}
+
+/** A compiler message with its source line and a caret under the place. */
+function quote(code: string, message: GPUCompilationMessage): string {
+  const line = code.split('\n')[message.lineNum - 1] ?? '';
+  const from = Math.max(0, message.linePos - 80);
+  return `  line ${message.lineNum}: ${message.message}\n  | ${line.slice(from, from + 160)}\n  | ${' '.repeat(Math.max(0, message.linePos - 1 - from))}^`;
+}

@@ -1,0 +1,39 @@
+import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+
+export const accumulateKernel = defineKernel({
+  name: 'accumulate',
+  computes: 'out += scale · source',
+  bindings: { source: 'read', out: 'update' },
+  params: { size: 'u32', scale: 'f32' },
+  cost: ({ size }) => ({ flops: 2 * size, bytes: 12 * size }),
+  variants: [
+    {
+      name: 'vec4',
+      adds: 'one vec4 per invocation',
+      passes: ({ size }) => [
+        { source: wgsl(import.meta.url, 'accumulate.wgsl'), workgroups: workgroupsFor(size, 256) },
+      ],
+    },
+  ],
+});
+
+export const scaleKernel = defineKernel({
+  name: 'scale',
+  computes: 'out = scale · source',
+  bindings: { source: 'read', out: 'write' },
+  params: { size: 'u32', scale: 'f32' },
+  cost: ({ size }) => ({ flops: size, bytes: 8 * size }),
+  variants: [
+    {
+      name: 'vec4',
+      adds: 'one vec4 per invocation',
+      passes: ({ size }) => [
+        {
+          source: wgsl(import.meta.url, 'accumulate.wgsl'),
+          constants: { OVERWRITE: true },
+          workgroups: workgroupsFor(size, 256),
+        },
+      ],
+    },
+  ],
+});

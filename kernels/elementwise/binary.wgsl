@@ -1,0 +1,41 @@
+// binary: out = a ∘ b with broadcasting, over at most four (merged) dimensions.
+// a and b are read through strides, 0 along a broadcast dimension. One invocation computes one element.
+requires immediate_address_space;
+
+const OP = 0u; // 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum
+
+struct Params {
+  size: u32,
+  d1: u32, d2: u32, d3: u32,
+  a0: u32, a1: u32, a2: u32, a3: u32,
+  b0: u32, b1: u32, b2: u32, b3: u32,
+}
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> a: array<f32>;
+@group(0) @binding(1) var<storage, read> b: array<f32>;
+@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.y * count.x + wid.x) * 64u + lane;
+  if (i >= params.size) { return; }
+  let i3 = i % params.d3;
+  let r2 = i / params.d3;
+  let i2 = r2 % params.d2;
+  let r1 = r2 / params.d2;
+  let i1 = r1 % params.d1;
+  let i0 = r1 / params.d1;
+  let x = a[i0 * params.a0 + i1 * params.a1 + i2 * params.a2 + i3 * params.a3];
+  let y = b[i0 * params.b0 + i1 * params.b1 + i2 * params.b2 + i3 * params.b3];
+  var z: f32;
+  switch OP {
+    case 0u: { z = x + y; }
+    case 1u: { z = x - y; }
+    case 2u: { z = x * y; }
+    case 3u: { z = x / y; }
+    case 4u: { z = max(x, y); }
+    default: { z = min(x, y); }
+  }
+  out[i] = z;
+}
