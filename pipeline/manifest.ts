@@ -45,8 +45,8 @@ const rowSchema = z.looseObject({
   /** How many raters chose each label, for soft targets. */
   votes: z.record(z.string(), z.number().nonnegative()).optional(),
   /** A split fixed by whoever made the data set. */
-  split: z.enum(['train', 'test']).optional(),
-  /** What made the picture, for pictures that are not photographs (a CycleGAN run, the synthesiser). */
+  split: z.enum(['train', 'val', 'test']).optional(),
+  /** The model that made this picture from a real one (a CycleGAN run); such pictures are kept out of tests. */
   generatedBy: z.string().min(1).optional(),
 });
 

@@ -84,7 +84,7 @@ export async function synthesise(out: string, options: SynthOptions): Promise<Re
     done += 1;
     options.onProgress?.(done, labels.length);
     const sha256 = createHash('sha256').update(bytes).digest('hex');
-    return { path, sha256, subject: name.slice(0, 5), label, generatedBy: `synth, seed ${seed}` };
+    return { path, sha256, subject: name.slice(0, 5), label, source: `drawn with seed ${seed}` };
   };
   const rows: ManifestRow[] = [];
   const atOnce = 4; // sharp draws each in a thread of its own
