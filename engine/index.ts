@@ -1,4 +1,15 @@
 export * from './errors.ts';
+export { type LoadReport, Module, Sequential, type StateDict } from './nn/module.ts';
+export {
+  convLayout,
+  convTransposeLayout,
+  flattenedLinearLayout,
+  type Layout,
+  linearLayout,
+  Parameter,
+  type ParameterRole,
+  sameLayout,
+} from './nn/parameter.ts';
 export { add, addInto, copyInto } from './ops/arithmetic.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { matmul } from './ops/matmul.ts';

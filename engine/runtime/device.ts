@@ -194,7 +194,8 @@ export class Device {
       this.memory.sweep();
       return Promise.resolve();
     }
-    this.#flushing = this.#flushing.then(() => this.#runPending());
+    // An earlier failure was raised where it was awaited; later work goes on.
+    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#runPending());
     return this.#flushing;
   }
 

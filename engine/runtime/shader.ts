@@ -116,8 +116,12 @@ export class Shaders {
     if (immediateBytes > limit) {
       throw new KernelError(`${name}: Params takes ${immediateBytes} bytes, above the limit of ${limit}.`);
     }
+    // The scope swallows Dawn's own report of the same error, which would be raised a second time later.
+    this.#device.pushErrorScope('validation');
     const module = this.#device.createShaderModule({ label: name, code });
+    const scoped = this.#device.popErrorScope();
     const errors = (await module.getCompilationInfo()).messages.filter((m) => m.type === 'error');
+    await scoped;
     if (errors.length > 0)
       throw new KernelError(`${name} does not compile:\n${errors.map((e) => quote(code, e)).join('\n')}`);
     const layout = this.#device.createBindGroupLayout({

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  add,
+  backward,
+  type Device,
+  fill,
+  matmul,
+  noGrad,
+  openDevice,
+  scope,
+  Tensor,
+  tensor,
+  zeros,
+} from '../../engine/node.ts';
+
+let device: Device;
+beforeAll(async () => {
+  device = await openDevice();
+});
+afterAll(() => device.close());
+
+describe('tensor', () => {
+  it('keeps nested numbers, typed arrays and sizes that are no multiple of four bytes', async () => {
+    const nested = tensor([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    expect(nested.shape).toEqual([2, 3]);
+    expect([...(await nested.data())]).toEqual([1, 2, 3, 4, 5, 6]);
+    const bytes = tensor(Uint8Array.of(1, 2, 3, 250, 5), [5]);
+    expect(bytes.dtype).toBe('u8');
+    expect([...(await bytes.data())]).toEqual([1, 2, 3, 250, 5]);
+  });
+
+  it('names what does not fit', () => {
+    expect(() => tensor([1, 2, 3], [2, 2])).toThrow(/3 values do not fill the shape \[2, 2\]/);
+    expect(() => tensor([[1, 2], [3]])).toThrow(/different lengths/);
+    expect(() => zeros([2, -1])).toThrow(/not a shape/);
+    expect(() => zeros([2]).write([1, 2, 3])).toThrow(/2 elements; 3 were given/);
+    expect(() => matmul(zeros([2, 3]), zeros([4, 5]))).toThrow(/matmul: \[2, 3\] and \[4, 5\] do not fit/);
+    expect(() => add(zeros([2, 3]), zeros([2, 4]))).toThrow(/add: \[2, 3\] and \[2, 4\]/);
+  });
+
+  it('runs writes in order with recorded operations', async () => {
+    const x = tensor([1, 2]);
+    const before = add(x, x);
+    x.write([10, 20]);
+    const after = add(x, x);
+    expect([...(await before.data())]).toEqual([2, 4]);
+    expect([...(await after.data())]).toEqual([20, 40]);
+  });
+
+  it('reports a tensor that nothing has written, and one that was disposed', async () => {
+    const empty = Tensor.empty([3], { label: 'hollow' });
+    await expect(empty.data()).rejects.toThrow(/hollow \[3\] is read, but nothing has written it/);
+    expect(() => add(empty, empty)).toThrow(/nothing has written it/);
+    const gone = zeros([3]);
+    gone.dispose();
+    expect(() => add(gone, gone)).toThrow(/was disposed/);
+  });
+});
+
+describe('scope', () => {
+  it('disposes what it made, but not what it returns or keeps', async () => {
+    await device.sync();
+    const before = device.snapshot().tensors;
+    let kept: Tensor | undefined;
+    const out = scope(() => {
+      const a = fill([4], 2);
+      kept = fill([4], 3).keep();
+      return { sum: add(a, a) };
+    });
+    await device.sync();
+    expect(device.snapshot().tensors).toBe(before + 2);
+    expect([...(await out.sum.data())]).toEqual([4, 4, 4, 4]);
+    out.sum.dispose();
+    kept?.dispose();
+    await device.sync();
+    expect(device.snapshot().tensors).toBe(before);
+  });
+
+  it('reuses pooled buffers: a long eager loop does not grow', async () => {
+    const run = () =>
+      scope(() => {
+        let x = fill([1000], 1);
+        for (let i = 0; i < 20; i++) x = add(x, x);
+        return x;
+      });
+    for (let i = 0; i < 3; i++) run().dispose();
+    await device.sync();
+    const { buffersCreated } = device.snapshot();
+    for (let i = 0; i < 50; i++) {
+      run().dispose();
+      await device.flush();
+    }
+    await device.sync();
+    expect(device.snapshot().buffersCreated).toBe(buffersCreated);
+  });
+});
+
+describe('backward', () => {
+  it('sums over every use of a tensor and accumulates into leaves', async () => {
+    const x = tensor([[3]], undefined, { requiresGrad: true });
+    const y = add(matmul(x, x), x); // x² + x
+    backward(y);
+    expect(await x.grad?.item()).toBe(7);
+    backward(add(x, x));
+    expect(await x.grad?.item()).toBe(9);
+  });
+
+  it('gives two leaves that share one upstream gradient their own sums', async () => {
+    const a = tensor([1, 2], [1, 2], { requiresGrad: true });
+    const b = tensor([3, 4], [1, 2], { requiresGrad: true });
+    const seed = tensor([1, 1], [1, 2]);
+    backward(add(a, b), seed);
+    backward(add(a, a), seed);
+    expect([...((await a.grad?.data()) ?? [])]).toEqual([3, 3]);
+    expect([...((await b.grad?.data()) ?? [])]).toEqual([1, 1]);
+    expect([...(await seed.data())]).toEqual([1, 1]);
+  });
+
+  it('walks a chain deeper than any call stack', async () => {
+    const x = tensor([[1]], undefined, { requiresGrad: true });
+    const zero = zeros([1, 1]);
+    let y: Tensor = x;
+    for (let i = 0; i < 20_000; i++) y = add(y, zero);
+    backward(y);
+    expect(await x.grad?.item()).toBe(1);
+  });
+
+  it('explains misuse', () => {
+    const x = tensor([1, 2], [1, 2], { requiresGrad: true });
+    expect(() => backward(add(x, x))).toThrow(/starts from one number/);
+    expect(() => backward(noGrad(() => add(x, x)))).toThrow(/not on the tape/);
+    const s = tensor([[1]], undefined, { requiresGrad: true });
+    const y = add(s, s);
+    backward(y);
+    expect(() => backward(y)).toThrow(/ran twice through add/);
+  });
+});
+
+describe('limits', () => {
+  it('names the tensor and both sizes when a binding would be too large', () => {
+    const limit = device.gpu.limits.maxStorageBufferBindingSize;
+    expect(() => Tensor.empty([limit], { label: 'huge' })).toThrow(
+      /huge \[\d+\] needs .* above this adapter's largest binding/,
+    );
+  });
+});
