@@ -22,6 +22,8 @@ def main(words):
     for name in OPS:
         if wanted(f"ops/{name}"):
             importlib.import_module(f"ops_{name}").build().write(HERE / "ops")
+    if wanted("pth"):
+        importlib.import_module("pth").write(HERE / "pth")
     traces = importlib.import_module("traces")
     for name in traces.NAMES:
         if wanted(f"models/{name}"):
