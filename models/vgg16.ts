@@ -18,6 +18,24 @@ export interface Vgg16Config {
 
 export const vgg16Defaults: Vgg16Config = { classes: 1000, imageSize: 224, width: 1, dropout: 0.5 };
 
+/** The defaults with some options replaced; every value is checked. */
+export function vgg16Config(options: Record<string, unknown> = {}): Vgg16Config {
+  for (const [key, value] of Object.entries(options)) {
+    const known = Object.hasOwn(vgg16Defaults, key);
+    const whole = key === 'classes' || key === 'imageSize';
+    const least = key === 'dropout' ? 0 : Number.MIN_VALUE;
+    const valid =
+      typeof value === 'number' && value >= least && value < Infinity && (!whole || Number.isInteger(value));
+    if (known && valid && (key !== 'dropout' || value < 1)) continue;
+    throw new ConfigError(`vgg16: ${key} is ${JSON.stringify(value)}.`, {
+      remedy: known
+        ? `Give ${whole ? 'a whole number from 1' : key === 'dropout' ? 'a number from 0 to below 1' : 'a number above 0'}.`
+        : `Options are ${Object.keys(vgg16Defaults).join(', ')}.`,
+    });
+  }
+  return { ...vgg16Defaults, ...options };
+}
+
 const blocks = [
   [64, 64],
   [128, 128],

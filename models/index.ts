@@ -1,0 +1,27 @@
+export {
+  type ClassifierConfigs,
+  type ClassifierName,
+  classifierConfig,
+  classifierDefaults,
+  classifierNames,
+  classifierPlan,
+  type DlpConfig,
+  extractorPlan,
+  isClassifierName,
+  type SePosition,
+  type TailOrder,
+  type TrunkConfig,
+  toClassifierName,
+  type VfesoConfig,
+} from './classifiers.ts';
+export type { Layer, NetworkPlan } from './layers.ts';
+export { type LayerSummary, type NetworkSummary, summary } from './summary.ts';
+export {
+  type Vgg16Config,
+  type Vgg16Pool,
+  vgg16Config,
+  vgg16Defaults,
+  vgg16Features,
+  vgg16Plan,
+  vgg16Pools,
+} from './vgg16.ts';
