@@ -15,6 +15,7 @@ export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { matmul } from './ops/matmul.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';
+export { defaultGenerator, Generator, manualSeed } from './random.ts';
 export { HostScalar } from './runtime/commands.ts';
 export type { Device, DeviceInfo } from './runtime/device.ts';
 export { formatBytes, type MemorySnapshot } from './runtime/memory.ts';
