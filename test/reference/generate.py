@@ -24,6 +24,8 @@ def main(words):
             importlib.import_module(f"ops_{name}").build().write(HERE / "ops")
     if wanted("pth"):
         importlib.import_module("pth").write(HERE / "pth")
+    if wanted("models/cyclegan"):
+        importlib.import_module("cyclegan").write(HERE / "models")
     traces = importlib.import_module("traces")
     for name in traces.NAMES:
         if wanted(f"models/{name}"):
