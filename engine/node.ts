@@ -1,7 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { freemem, homedir } from 'node:os';
 import { join } from 'node:path';
-import { create, globals } from 'webgpu';
 import { DeviceError } from './errors.ts';
 import { type Platform, setPlatform } from './platform.ts';
 
@@ -16,7 +15,8 @@ let instance: GPU | undefined;
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
-const cacheFolder = (): string =>
+/** Where the tuner keeps what it measured. */
+export const cacheFolder = (): string =>
   process.env.KINDERGRAD_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'kindergrad');
 
 export const nodePlatform: Platform = {
@@ -25,9 +25,10 @@ export const nodePlatform: Platform = {
     if (instance) return instance;
     // Mesa complains on stderr without it, and works all the same.
     process.env.XDG_RUNTIME_DIR ??= '/tmp';
-    Object.assign(globalThis, globals);
     const extra = process.env.DAWN_FLAGS?.split(' ').filter(Boolean) ?? [];
     try {
+      const { create, globals } = await import('webgpu');
+      Object.assign(globalThis, globals);
       instance = create([...DAWN_FLAGS, ...extra]);
     } catch (cause) {
       throw new DeviceError(`WebGPU (Dawn) did not start: ${String(cause)}`, {

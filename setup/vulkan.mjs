@@ -61,7 +61,8 @@ export function adapterRemedy() {
   if (process.platform === 'darwin')
     return 'Dawn uses Metal: update macOS, and run outside a virtual machine without graphics.';
   if (process.platform === 'win32') return 'Dawn uses Direct3D 12: install the driver of the graphics card.';
-  const command = `sudo $(which node) ${relative(process.cwd(), join(import.meta.dirname, 'run.mjs'))} driver`;
+  const sudo = process.getuid?.() === 0 ? 'node' : 'sudo $(which node)';
+  const command = `${sudo} ${relative(process.cwd(), join(import.meta.dirname, 'run.mjs'))} driver`;
   const system = osRelease();
   const family = `${system.ID ?? ''} ${system.ID_LIKE ?? ''}`;
   if (/alpine/.test(family))

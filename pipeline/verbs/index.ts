@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { doctor } from './doctor.ts';
 import { summary } from './summary.ts';
 import { synth } from './synth.ts';
 
@@ -9,4 +10,4 @@ import { synth } from './synth.ts';
 export type Verb = (program: Command) => void;
 
 /** In the order of the pipeline, which is the order of `kindergrad --help`. */
-export const verbs: readonly Verb[] = [synth, summary];
+export const verbs: readonly Verb[] = [synth, summary, doctor];
