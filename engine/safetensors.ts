@@ -243,6 +243,8 @@ export function toFloat64(tensor: StoredTensor): Float64Array {
 
 /** A fresh copy of any stored tensor as 32-bit floats (F64 and wide integers are rounded). */
 export function toFloat32(tensor: StoredTensor): Float32Array {
-  if (tensor.dtype === 'F32') return new Float32Array(tensor.data.slice().buffer);
-  return Float32Array.from(toFloat64(tensor));
+  if (tensor.dtype !== 'F32') return Float32Array.from(toFloat64(tensor));
+  const copy = new Float32Array(tensor.data.length / 4);
+  new Uint8Array(copy.buffer).set(tensor.data);
+  return copy;
 }

@@ -52,6 +52,9 @@ describe('writing and reading back', () => {
     shifted.set(written, 3);
     const { tensors } = readSafetensors(shifted.subarray(3));
     expect([...toFloat32(tensors.get('x') as StoredTensor)]).toEqual([1, 2]);
+    // Node's Buffer is a Uint8Array whose slice() does not copy.
+    const fromBuffer = readSafetensors(Buffer.from(shifted).subarray(3)).tensors.get('x') as StoredTensor;
+    expect([...toFloat32(fromBuffer)]).toEqual([1, 2]);
   });
 
   test('refuses a name twice and bytes that do not fit the shape', () => {

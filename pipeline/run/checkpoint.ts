@@ -1,0 +1,41 @@
+/**
+ * Checkpoints: one safetensors file with every tensor, and the rest of the state (epoch, step, …) as JSON under
+ * "state" in its metadata. One file, replaced in one piece: weights and state cannot come from different moments.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CheckpointError } from '../../engine/errors.ts';
+import { readSafetensors, type StoredTensor, writeSafetensors } from '../../engine/safetensors.ts';
+import { fileErrorReason, writeFileAtomic } from '../files.ts';
+
+export type CheckpointName = 'last' | 'best';
+
+export interface Checkpoint {
+  tensors: Map<string, StoredTensor>;
+  /** Plain JSON. */
+  state: unknown;
+}
+
+export const checkpointPath = (run: string, name: CheckpointName) => join(run, 'checkpoints', `${name}.safetensors`);
+
+/** @throws DataError when it cannot be written (a full disk); the checkpoint that was there stays. */
+export async function saveCheckpoint(run: string, name: CheckpointName, checkpoint: Checkpoint): Promise<void> {
+  const bytes = writeSafetensors(checkpoint.tensors, { state: JSON.stringify(checkpoint.state) });
+  await writeFileAtomic(checkpointPath(run, name), bytes);
+}
+
+/** @throws CheckpointError naming the file when it is missing or damaged. */
+export async function loadCheckpoint(run: string, name: CheckpointName): Promise<Checkpoint> {
+  const path = checkpointPath(run, name);
+  const other = name === 'last' ? 'best' : 'last';
+  try {
+    const { tensors, metadata } = readSafetensors(await readFile(path));
+    return { tensors, state: JSON.parse(metadata.state ?? 'null') };
+  } catch (error) {
+    const reason = error instanceof CheckpointError ? error.message.split('\n')[0] : fileErrorReason(error);
+    throw new CheckpointError(`${path} cannot be loaded: ${reason}`, {
+      remedy: `Try the other checkpoint of this run (--checkpoint ${other}), or train again.`,
+      cause: error,
+    });
+  }
+}
