@@ -11,7 +11,10 @@ export {
   sameLayout,
 } from './nn/parameter.ts';
 export { add, addInto, copyInto } from './ops/arithmetic.ts';
+export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d, type Pair } from './ops/conv.ts';
+export type { Activation } from './ops/epilogue.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
+export { linear } from './ops/linear.ts';
 export { matmul } from './ops/matmul.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';

@@ -1,60 +1,155 @@
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
-import { sizeOf, Tensor } from '../tensor.ts';
+import { sumMiddleKernel } from '../../kernels/reduce/sum-middle.ts';
+import { type Shape, sizeOf, Tensor } from '../tensor.ts';
+import { broadcastShape } from './arithmetic.ts';
+import { type Epilogue, noEpilogue } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
 
-/** Batched product without the tape: op(left) · op(right), leading dimensions equal. */
+/** Two batch axes, outer and inner: each operand walks them with strides in matrices, 0 where it is shared. */
+interface Batches {
+  readonly batch: number;
+  readonly inner: number;
+  readonly left: readonly [outer: number, inner: number];
+  readonly right: readonly [outer: number, inner: number];
+}
+
+/** Merges batch axes that both operands walk alike; at most two may be left. */
+function mergeBatches(left: Shape, right: Shape): Batches {
+  const out = broadcastShape('matmul', left, right);
+  const runs: { size: number; left: boolean; right: boolean }[] = [];
+  out.forEach((size, i) => {
+    if (size === 1) return;
+    const walks = {
+      left: (left[left.length - out.length + i] ?? 1) > 1,
+      right: (right[right.length - out.length + i] ?? 1) > 1,
+    };
+    const last = runs[runs.length - 1];
+    if (last && last.left === walks.left && last.right === walks.right) last.size *= size;
+    else runs.push({ size, ...walks });
+  });
+  if (runs.length > 2) {
+    throw shapeError('matmul', [left, right], 'Batch axes may switch once between shared and own; reshape first.');
+  }
+  while (runs.length < 2) runs.unshift({ size: 1, left: false, right: false });
+  const [outer, inner] = runs;
+  const strides = (side: 'left' | 'right'): [number, number] => [
+    outer[side] ? (inner[side] ? inner.size : 1) : 0,
+    inner[side] ? 1 : 0,
+  ];
+  return { batch: outer.size * inner.size, inner: inner.size, left: strides('left'), right: strides('right') };
+}
+
+/**
+ * op(left) · op(right) into `out` without the tape, where op transposes the last two axes or not. Batch axes broadcast;
+ * `bias` (of n) is added to each row, then the activation applied.
+ */
 export function runMatmul(
   left: Tensor,
   right: Tensor,
   out: Tensor,
   transposeLeft: boolean,
   transposeRight: boolean,
+  bias?: Tensor,
+  epilogue: Epilogue = noEpilogue,
 ): void {
-  const [m, n] = out.shape.slice(-2);
+  let [m, n] = out.shape.slice(-2);
   const k = left.shape[left.ndim - (transposeLeft ? 2 : 1)];
+  let batches = mergeBatches(left.shape.slice(0, -2), right.shape.slice(0, -2));
+  if (!transposeLeft && batches.right.every((s) => s === 0) && left.size === batches.batch * m * k) {
+    // One right-hand matrix for all: the batch is just more rows.
+    m *= batches.batch;
+    batches = { batch: 1, inner: 1, left: [0, 0], right: [0, 0] };
+  }
   out.device.run(
     matmulKernel,
-    { left: left.storage, right: right.storage, out: out.storage },
+    { left: left.storage, right: right.storage, bias: bias?.storage, out: out.storage },
     {
-      batch: sizeOf(out.shape.slice(0, -2)),
+      batch: batches.batch,
       m,
       n,
       k,
       transposeLeft: Number(transposeLeft),
       transposeRight: Number(transposeRight),
+      inner: batches.inner,
+      leftOuter: batches.left[0],
+      leftInner: batches.left[1],
+      rightOuter: batches.right[0],
+      rightInner: batches.right[1],
+      ...epilogue,
     },
   );
 }
 
-function product(left: Tensor, right: Tensor, transposeLeft: boolean, transposeRight: boolean): Tensor {
-  const m = left.shape[left.ndim - (transposeLeft ? 1 : 2)];
-  const n = right.shape[right.ndim - (transposeRight ? 2 : 1)];
-  const out = Tensor.empty([...left.shape.slice(0, -2), m, n], { device: left.device, label: 'matmul' });
-  runMatmul(left, right, out, transposeLeft, transposeRight);
-  return out;
+/** Sums `full` over the leading axes along which an operand of `shape` was shared. */
+function sumShared(full: Tensor, shape: Shape): Tensor {
+  let current = full;
+  const rank = full.ndim;
+  const target = [...new Array<number>(rank - shape.length).fill(1), ...shape];
+  for (let axis = 0; axis < rank - 2; axis++) {
+    if (current.shape[axis] === target[axis]) continue;
+    const reduced = [...current.shape.slice(0, axis), 1, ...current.shape.slice(axis + 1)];
+    const out = Tensor.empty(reduced, { device: full.device, label: 'matmul gradient' });
+    out.device.run(
+      sumMiddleKernel,
+      { source: current.storage, out: out.storage },
+      {
+        outer: sizeOf(current.shape.slice(0, axis)),
+        middle: current.shape[axis],
+        inner: sizeOf(current.shape.slice(axis + 1)),
+      },
+    );
+    current = out;
+  }
+  return current.ndim === shape.length ? current : current.alias(shape);
 }
+
+/** The product as a new tensor of `shape`; batch axes that `shape` lacks are summed. */
+function gradientOf(
+  shape: Shape,
+  left: Tensor,
+  right: Tensor,
+  transposeLeft: boolean,
+  transposeRight: boolean,
+): Tensor {
+  const batch = broadcastShape('matmul', left.shape.slice(0, -2), right.shape.slice(0, -2));
+  const out = Tensor.empty([...batch, ...shape.slice(-2)], { device: left.device, label: 'matmul gradient' });
+  runMatmul(left, right, out, transposeLeft, transposeRight);
+  return sumShared(out, shape);
+}
+
+/** [..., m, k] as [rows, k]: the same bytes. */
+export const asRows = (x: Tensor): Tensor =>
+  x.ndim === 2 ? x : x.alias([x.size / x.shape[x.ndim - 1], x.shape[x.ndim - 1]]);
 
 export const matmulOp = defineOp<Record<string, never>>({
   name: 'matmul',
   outputShape: ([a, b]) => {
-    const fits =
-      a.length >= 2 &&
-      a.length === b.length &&
-      a[a.length - 1] === b[b.length - 2] &&
-      a.slice(0, -2).every((d, i) => d === b[i]);
-    if (!fits) throw shapeError('matmul', [a, b], 'Needed: [..., m, k] and [..., k, n] with equal leading dimensions.');
-    return [...a.slice(0, -1), b[b.length - 1]];
+    if (a.length < 2 || b.length < 2 || a[a.length - 1] !== b[b.length - 2]) {
+      throw shapeError('matmul', [a, b], 'Needed: [..., m, k] and [..., k, n].');
+    }
+    return [...broadcastShape('matmul', a.slice(0, -2), b.slice(0, -2)), a[a.length - 2], b[b.length - 1]];
   },
   forward: ([a, b], out) => {
     runMatmul(a, b, out, false, false);
     return [a, b];
   },
   // dA = dY · Bᵀ, dB = Aᵀ · dY
-  backward: (gradient, [a, b], _attributes, { needs }) => [
-    needs[0] ? product(gradient, b, false, true) : undefined,
-    needs[1] ? product(a, gradient, true, false) : undefined,
-  ],
+  backward: (gradient, [a, b], _attributes, { needs }) => {
+    // One right-hand matrix for all rows: its gradient is one product over all of them.
+    const shared = b.ndim === 2 && a.ndim > 2;
+    return [
+      needs[0] ? gradientOf(a.shape, gradient, b, false, true) : undefined,
+      needs[1]
+        ? shared
+          ? gradientOf(b.shape, asRows(a), asRows(gradient), true, false)
+          : gradientOf(b.shape, a, gradient, true, false)
+        : undefined,
+    ];
+  },
 });
 
-/** Matrix product of the last two dimensions; leading dimensions are equal. [..., m, k] · [..., k, n] → [..., m, n]. */
+/**
+ * Matrix product of the last two axes; leading axes broadcast. [..., m, k] · [..., k, n] → [..., m, n].
+ * Throws ShapeError when the inner sizes differ.
+ */
 export const matmul = (a: Tensor, b: Tensor): Tensor => apply(matmulOp, [a, b], {});

@@ -1,0 +1,24 @@
+import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { convCost, convParams, packed } from './geometry.ts';
+
+export const conv2dInputGradientKernel = defineKernel({
+  name: 'conv2dInputGradient',
+  computes: 'x = f(y ∗ᵀ weight + bias): the gradient of conv2d by its input, and the transposed convolution',
+  bindings: { y: 'read', weight: 'read', bias: 'read', x: 'write' },
+  params: convParams,
+  cost: convCost,
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation',
+      passes: (p) => [
+        {
+          source: wgsl(import.meta.url, 'conv2d-input-gradient-naive.wgsl'),
+          constants: { ACTIVATION: p.activation },
+          params: packed(p),
+          workgroups: workgroupsFor(p.batch * p.h * p.w * p.cin, 64),
+        },
+      ],
+    },
+  ],
+});

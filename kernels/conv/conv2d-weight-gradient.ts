@@ -1,0 +1,23 @@
+import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { convCost, convParams, packed } from './geometry.ts';
+
+export const conv2dWeightGradientKernel = defineKernel({
+  name: 'conv2dWeightGradient',
+  computes: 'weight = Σ over windows of x · ∂L/∂y: the gradient of conv2d by its weights',
+  bindings: { x: 'read', y: 'read', weight: 'write' },
+  params: convParams,
+  cost: convCost,
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation, window rows summed apart',
+      passes: (p) => [
+        {
+          source: wgsl(import.meta.url, 'conv2d-weight-gradient-naive.wgsl'),
+          params: packed(p),
+          workgroups: workgroupsFor((p.kh * p.kw * p.cin * p.cout) / p.groups, 64),
+        },
+      ],
+    },
+  ],
+});

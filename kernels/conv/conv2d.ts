@@ -1,0 +1,24 @@
+import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { convCost, convParams, packed } from './geometry.ts';
+
+export const conv2dKernel = defineKernel({
+  name: 'conv2d',
+  computes: 'y = f(x ∗ weight + bias)',
+  bindings: { x: 'read', weight: 'read', bias: 'read', y: 'write' },
+  params: convParams,
+  cost: convCost,
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation',
+      passes: (p) => [
+        {
+          source: wgsl(import.meta.url, 'conv2d-naive.wgsl'),
+          constants: { ACTIVATION: p.activation },
+          params: packed(p),
+          workgroups: workgroupsFor(p.batch * p.oh * p.ow * p.cout, 64),
+        },
+      ],
+    },
+  ],
+});
