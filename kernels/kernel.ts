@@ -46,8 +46,11 @@ export function generated(base: string, key: string, generate: () => string): Wg
   return { kind: 'generated', key, base: new URL(base), generate };
 }
 
-/** Values of `const NAME = …;` lines (tile sizes, flags) that the loader writes into the text. */
-export type Constants = Readonly<Record<string, number | boolean>>;
+/**
+ * Values of `const NAME = …;` lines (tile sizes, flags) that the loader writes into the text. A string sets the type of
+ * an `alias NAME = …;` line instead: one text serves f32 and vec4f (kernels/common/value.ts).
+ */
+export type Constants = Readonly<Record<string, number | boolean | string>>;
 
 /**
  * One dispatch. The WGSL names its buffers; the engine binds to each name the call's buffer of that name, or the
@@ -57,6 +60,8 @@ export interface Pass {
   readonly source: WgslSource;
   readonly constants?: Constants;
   readonly params?: Readonly<Record<string, number>>;
+  /** Buffers bound under another name, WGSL's to the call's: a second pass may read the first's `partial` as `x`. */
+  readonly bind?: Readonly<Record<string, string>>;
   readonly workgroups: readonly [x: number, y?: number, z?: number];
 }
 

@@ -74,7 +74,8 @@ export async function lowerCall(
           { remedy: 'Fold the grid with foldWorkgroups(); host scalars must not shape it.' },
         );
       }
-      const storages = shader.bindings.map(({ name, readOnly }) => {
+      const storages = shader.bindings.map(({ name: inText, readOnly }) => {
+        const name = pass.bind?.[inText] ?? inText;
         const storage = call.buffers[name] ?? scratch.get(name);
         if (storage || (name in kernel.bindings && readOnly)) return storage;
         throw new KernelError(

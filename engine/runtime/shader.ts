@@ -38,10 +38,16 @@ export function parseInterface(text: string): ShaderInterface {
   return { bindings, params };
 }
 
-/** Writes values into the text's `const NAME = …;` lines, keeping each literal's type. */
+/** Writes values into the text's `const NAME = …;` lines, keeping each literal's type, and `alias NAME = …;` lines. */
 export function applyConstants(text: string, constants: Constants, name: string): string {
   let out = text;
   for (const [key, value] of Object.entries(constants)) {
+    if (typeof value === 'string') {
+      const alias = new RegExp(`^(alias\\s+${key}\\s*=\\s*)([^;]+);`, 'm');
+      if (!alias.test(out)) throw new KernelError(`${name} has no line \`alias ${key} = …;\` to set to ${value}.`);
+      out = out.replace(alias, `$1${value};`);
+      continue;
+    }
     const line = new RegExp(`^(const\\s+${key}\\s*(?::\\s*\\w+)?\\s*=\\s*)([^;]+);`, 'm');
     const match = line.exec(out);
     if (!match) throw new KernelError(`${name} has no line \`const ${key} = …;\` to set to ${value}.`);
