@@ -1,3 +1,8 @@
+import { philox } from '../engine/random.ts';
+
+/** Second half of the key: keeps these draws apart from those of the engine's Generator under the same seed. */
+const hostDraws = 0x686f7374;
+
 /**
  * Random decisions on the host. A generator is named by its keys, such as (seed, epoch): two runs that ask the same
  * question get the same answer, whatever else was drawn before, so nothing needs saving for a resumed run.
@@ -16,22 +21,19 @@ export interface Random {
   shuffle<T>(items: readonly T[]): T[];
 }
 
-/** The finaliser of MurmurHash3: every input bit reaches every output bit. */
-function mix(value: number): number {
-  let h = value | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
-
-/** A counter-based generator for these keys (whole numbers). */
+/** A generator for these keys (whole numbers, at most four), on the engine's Philox: one seed, one source of randomness. */
 export function random(...keys: readonly number[]): Random {
-  let key = 0x9e3779b9;
-  for (const part of keys) key = mix(key + mix(part) + 0x9e3779b9);
-  let counter = 0;
+  const [seed = 0, a = 0, b = 0, c = 0] = keys;
+  let words: Uint32Array = new Uint32Array(0);
+  let block = 0;
+  let used = 4;
   const next = () => {
-    counter += 1;
-    return mix(key ^ mix(counter + key)) / 2 ** 32;
+    if (used === 4) {
+      words = philox([block, a, b, c], [seed, hostDraws]);
+      block += 1;
+      used = 0;
+    }
+    return (words[used++] as number) / 2 ** 32;
   };
   const uniform = (from = 0, to = 1) => from + (to - from) * next();
   const integer = (count: number) => Math.floor(next() * count);

@@ -39,18 +39,30 @@ export async function synthesisePicture(seed: number, subject: number, picture: 
   let image = sharp(Buffer.from(svg)).removeAlpha();
   if (scene.blur > 0) image = image.blur(scene.blur);
   const { data, info } = await image.raw().toBuffer({ resolveWithObject: true });
-  expose(data, scene, random(seed, 3, picture).normal);
+  expose(data, scene, rng.integer(noiseTable().length));
   return sharp(data, { raw: { width: info.width, height: info.height, channels: 3 } })
     .jpeg({ quality: 90 })
     .toBuffer();
 }
 
+let noise: Float32Array | undefined;
+
+/** Normal deviates to take noise from; drawing each anew would cost more than drawing the face. */
+function noiseTable(): Float32Array {
+  if (!noise) {
+    const { normal } = random(0, 3);
+    noise = Float32Array.from({ length: 65_521 }, () => normal());
+  }
+  return noise;
+}
+
 /** Exposure, white balance and sensor noise, in place. */
-function expose(pixels: Uint8Array, scene: Scene, normal: (mean: number, deviation: number) => number): void {
+function expose(pixels: Uint8Array, scene: Scene, start: number): void {
   const gains = [scene.exposure * (1 + scene.warmth), scene.exposure, scene.exposure * (1 - scene.warmth)];
+  const table = noiseTable();
   for (let i = 0; i < pixels.length; i += 1) {
-    const value = (pixels[i] as number) * (gains[i % 3] as number) + normal(0, scene.noise);
-    pixels[i] = Math.max(0, Math.min(255, Math.round(value)));
+    const grain = scene.noise * (table[(start + i) % table.length] as number);
+    pixels[i] = Math.max(0, Math.min(255, Math.round((pixels[i] as number) * (gains[i % 3] as number) + grain)));
   }
 }
 
