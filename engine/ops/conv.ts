@@ -42,11 +42,11 @@ interface Window {
   readonly groups: number;
 }
 
-interface ConvAttributes extends Window {
+export interface ConvAttributes extends Window {
   readonly epilogue: Epilogue;
 }
 
-interface ConvTransposeAttributes extends Window {
+export interface ConvTransposeAttributes extends Window {
   readonly outputPadding: readonly [number, number];
   readonly epilogue: Epilogue;
 }
