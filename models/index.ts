@@ -15,6 +15,7 @@ export {
   type VfesoConfig,
 } from './classifiers.ts';
 export type { Layer, NetworkPlan } from './layers.ts';
+export { exportOnnx, type OnnxOptions } from './onnx/export.ts';
 export { type LayerSummary, type NetworkSummary, summary } from './summary.ts';
 export {
   type Vgg16Config,

@@ -54,7 +54,7 @@ def spectra(rng):
         "separated-3": np.stack([with_eigenvalues(rng, [0.2, 1, 4]) for _ in range(2)]),
         "separated-16": np.stack([with_eigenvalues(rng, np.geomspace(0.01, 20, 16)) for _ in range(3)]),
         "separated-odd-17": np.stack([with_eigenvalues(rng, np.geomspace(0.02, 9, 17)) for _ in range(2)]),
-        "separated-64": np.stack([with_eigenvalues(rng, np.geomspace(1e-3, 30, 64))]),
+        "separated-64": np.stack([with_eigenvalues(rng, np.geomspace(0.02, 20, 64))]),
         "covariance-64": regularised_covariance(rng, 2, 144, 64),
         "covariance-128": regularised_covariance(rng, 1, 144, 128),
         "rank-8-of-64": regularised_covariance(rng, 2, 9, 64),
