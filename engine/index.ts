@@ -10,12 +10,14 @@ export {
   type ParameterRole,
   sameLayout,
 } from './nn/parameter.ts';
-export { add, addInto, copyInto } from './ops/arithmetic.ts';
+export { add, addInto, copyInto, div, maximum, minimum, mul, sub } from './ops/arithmetic.ts';
 export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d, type Pair } from './ops/conv.ts';
 export type { Activation } from './ops/epilogue.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { linear } from './ops/linear.ts';
 export { matmul } from './ops/matmul.ts';
+export { amax, amin, mean, sum } from './ops/reduce.ts';
+export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';
 export { defaultGenerator, Generator, manualSeed } from './random.ts';

@@ -1,13 +1,53 @@
-import { addOp } from './arithmetic.ts';
+import { addOp, divOp, maximumOp, minimumOp, mulOp, subOp } from './arithmetic.ts';
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
 import { linearOp } from './linear.ts';
 import { matmulOp } from './matmul.ts';
+import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
+import {
+  absOp,
+  affineOp,
+  clampOp,
+  divideOp,
+  expOp,
+  leakyReluOp,
+  logOp,
+  powOp,
+  reciprocalOp,
+  reluOp,
+  sigmoidOp,
+  sqrtOp,
+  squareOp,
+  tanhOp,
+} from './unary.ts';
 
 /** Every op record, by name: what the tests walk over to see that each has its references and gradient check. */
 export const ops = {
+  abs: absOp,
   add: addOp,
+  affine: affineOp,
+  amax: amaxOp,
+  amin: aminOp,
+  clamp: clampOp,
   conv2d: conv2dOp,
   convTranspose2d: convTranspose2dOp,
+  div: divOp,
+  divide: divideOp,
+  exp: expOp,
+  leakyRelu: leakyReluOp,
   linear: linearOp,
+  log: logOp,
   matmul: matmulOp,
+  maximum: maximumOp,
+  mean: meanOp,
+  minimum: minimumOp,
+  mul: mulOp,
+  pow: powOp,
+  reciprocal: reciprocalOp,
+  relu: reluOp,
+  sigmoid: sigmoidOp,
+  sqrt: sqrtOp,
+  square: squareOp,
+  sub: subOp,
+  sum: sumOp,
+  tanh: tanhOp,
 } as const;

@@ -1,9 +1,9 @@
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { sumMiddleKernel } from '../../kernels/reduce/sum-middle.ts';
 import { type Shape, sizeOf, Tensor } from '../tensor.ts';
-import { broadcastShape } from './arithmetic.ts';
 import { type Epilogue, noEpilogue } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
+import { broadcastShape } from './shapes.ts';
 
 /** Two batch axes, outer and inner: each operand walks them with strides in matrices, 0 where it is shared. */
 interface Batches {

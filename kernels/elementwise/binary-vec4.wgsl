@@ -23,7 +23,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     case 2u: { z = x * y; }
     case 3u: { z = x / y; }
     case 4u: { z = max(x, y); }
-    default: { z = min(x, y); }
+    case 5u: { z = min(x, y); }
+    case 6u: { z = select(select(vec4f(0.0), vec4f(0.5), x == y), vec4f(1.0), x > y); }
+    default: { z = select(vec4f(0.0), vec4f(1.0), x == y); }
   }
   out[i] = z;
 }

@@ -1,6 +1,7 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 
-export const BINARY_OPS = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum'] as const;
+/** `tieShare`: 1 where a > b, ½ where equal, else 0; `equal`: 1 where a = b, else 0. */
+export const BINARY_OPS = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'tieShare', 'equal'] as const;
 export type BinaryName = (typeof BINARY_OPS)[number];
 
 /** Four dimensions after merging; `d0` is implied by `size`. Strides are 0 along broadcast dimensions. */
@@ -24,7 +25,7 @@ const params = {
 
 export const binaryKernel = defineKernel({
   name: 'binary',
-  computes: 'out = a ∘ b with broadcasting, ∘ one of add, sub, mul, div, maximum, minimum',
+  computes: 'out = a ∘ b with broadcasting, ∘ one of BINARY_OPS',
   bindings: { a: 'read', b: 'read', out: 'write' },
   params,
   cost: ({ size }) => ({ flops: size, bytes: 12 * size }),

@@ -2,7 +2,7 @@
 // a and b are read through strides, 0 along a broadcast dimension. One invocation computes one element.
 requires immediate_address_space;
 
-const OP = 0u; // 0 add, 1 subtract, 2 multiply, 3 divide, 4 maximum, 5 minimum
+const OP = 0u; // as in BINARY_OPS, binary.ts
 
 struct Params {
   size: u32,
@@ -35,7 +35,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     case 2u: { z = x * y; }
     case 3u: { z = x / y; }
     case 4u: { z = max(x, y); }
-    default: { z = min(x, y); }
+    case 5u: { z = min(x, y); }
+    case 6u: { z = select(select(f32(0.0), f32(0.5), x == y), f32(1.0), x > y); }
+    default: { z = select(f32(0.0), f32(1.0), x == y); }
   }
   out[i] = z;
 }

@@ -1,0 +1,136 @@
+import { VEC4 } from '../common/value.ts';
+import { type Constants, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+
+export const REDUCE_OPS = ['sum', 'max', 'min'] as const;
+export type ReduceName = (typeof REDUCE_OPS)[number];
+/** What is reduced: x, x·y, |x − y|, (x − y)². */
+export const REDUCE_MAPS = ['x', 'product', 'absoluteDifference', 'squaredDifference'] as const;
+export type ReduceMap = (typeof REDUCE_MAPS)[number];
+
+interface View {
+  readonly outer: number;
+  readonly length: number;
+  readonly inner: number;
+}
+
+const source = wgsl(import.meta.url, 'reduce.wgsl');
+
+/** One walk over [outer, length, inner] (in Values) that leaves [outer, chunks, inner]. */
+function walk(view: View, chunks: number, scale: number, constants: Constants, bind: Record<string, string>): Pass {
+  const columns = view.outer * chunks * view.inner;
+  return {
+    source,
+    constants,
+    bind,
+    params: { ...view, columns, chunks, chunkLength: Math.ceil(view.length / chunks), scale },
+    workgroups: workgroupsFor(columns, 64),
+  };
+}
+
+/** Chunks of about √length: short enough that rounding errors stay small, and as many as there are second steps. */
+const chunksOf = (length: number): number => {
+  const chunkLength = Math.ceil(Math.sqrt(length));
+  return Math.ceil(length / chunkLength);
+};
+
+/** [outer, length, 1] is [outer, length / 4, 4] for the first of two walks. */
+const viewed = ({ outer, length, inner }: View): View =>
+  inner === 1 ? { outer, length: length / 4, inner: 1 } : { outer, length, inner: inner / 4 };
+
+export const reduceKernel = defineKernel({
+  name: 'reduce',
+  computes: 'out[o, i] = scale · ⊕ over l of map(x[o, l, i], y[o, l, i])',
+  bindings: { x: 'read', y: 'read', out: 'write' },
+  params: { op: 'u32', map: 'u32', outer: 'u32', length: 'u32', inner: 'u32', scale: 'f32' },
+  cost: ({ map, outer, length, inner }) => ({
+    flops: outer * length * inner,
+    bytes: 4 * outer * inner * (length * (map === 0 ? 1 : 2) + 1),
+  }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one output per invocation',
+      passes: ({ op, map, outer, length, inner, scale }) => [
+        walk({ outer, length, inner }, 1, scale, { OP: op, MAP: map }, {}),
+      ],
+    },
+    {
+      name: 'columns',
+      adds: 'four neighbouring columns per invocation',
+      supports: ({ inner }) => inner % 4 === 0,
+      passes: ({ op, map, outer, length, inner, scale }) => [
+        walk({ outer, length, inner: inner / 4 }, 1, scale, { OP: op, MAP: map, ...VEC4 }, {}),
+      ],
+    },
+    {
+      name: 'split',
+      adds: 'long columns in √length chunks, then over the chunks: more invocations, smaller rounding errors',
+      supports: ({ length }) => length > 64,
+      scratch: ({ outer, length, inner }) => ({ partial: 4 * outer * chunksOf(length) * inner }),
+      passes: ({ op, map, outer, length, inner, scale }) => {
+        const chunks = chunksOf(length);
+        return [
+          walk({ outer, length, inner }, chunks, 1, { OP: op, MAP: map }, { out: 'partial' }),
+          walk({ outer, length: chunks, inner }, 1, scale, { OP: op }, { x: 'partial' }),
+        ];
+      },
+    },
+    {
+      name: 'split-vec4',
+      adds: 'the first walk on vec4, along the columns or, for rows, along the length',
+      supports: ({ outer, length, inner }) =>
+        (inner % 4 === 0 && (length > 512 || (length > 64 && outer * inner < 16_384))) ||
+        (inner === 1 && length % 4 === 0 && length > 256),
+      scratch: ({ outer, length, inner }) => {
+        const view = viewed({ outer, length, inner });
+        return { partial: 16 * outer * chunksOf(view.length) * view.inner };
+      },
+      passes: ({ op, map, outer, length, inner, scale }) => {
+        const view = viewed({ outer, length, inner });
+        const chunks = chunksOf(view.length);
+        const rest = inner === 1 ? { outer, length: 4 * chunks, inner: 1 } : { outer, length: chunks, inner };
+        return [
+          walk(view, chunks, 1, { OP: op, MAP: map, ...VEC4 }, { out: 'partial' }),
+          walk(rest, 1, scale, { OP: op }, { x: 'partial' }),
+        ];
+      },
+    },
+  ],
+});
+
+export const expandKernel = defineKernel({
+  name: 'expand',
+  computes: 'out[o, l, i] = scale · x[o, i]',
+  bindings: { x: 'read', out: 'write' },
+  params: { outer: 'u32', length: 'u32', inner: 'u32', scale: 'f32' },
+  cost: ({ outer, length, inner }) => ({ flops: outer * length * inner, bytes: 4 * outer * (length + 1) * inner }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation',
+      passes: ({ outer, length, inner }) => [expansion(outer, length, inner, {})],
+    },
+    {
+      name: 'columns',
+      adds: 'one vec4 along the columns per invocation',
+      supports: ({ inner }) => inner % 4 === 0,
+      passes: ({ outer, length, inner }) => [expansion(outer, length, inner / 4, { ...VEC4, Source: 'vec4f' })],
+    },
+    {
+      name: 'rows',
+      adds: 'one vec4 along a row of equal values per invocation',
+      supports: ({ length, inner }) => inner === 1 && length % 4 === 0,
+      passes: ({ outer, length }) => [expansion(outer, length / 4, 1, VEC4)],
+    },
+  ],
+});
+
+function expansion(outer: number, length: number, inner: number, constants: Constants): Pass {
+  const values = outer * length * inner;
+  return {
+    source: wgsl(import.meta.url, 'expand.wgsl'),
+    constants,
+    params: { values, length, inner },
+    workgroups: workgroupsFor(values, 64),
+  };
+}

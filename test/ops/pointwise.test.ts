@@ -1,0 +1,123 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as k from '../../engine/node.ts';
+import { gradCheck, input } from '../gradcheck.ts';
+import { type Checked, checkAgainstReference } from './reference-check.ts';
+
+let device: k.Device;
+beforeAll(async () => {
+  device = await k.openDevice();
+});
+afterAll(() => device.close());
+
+type Dims = number[] | undefined;
+const binary = (op: (a: k.Tensor, b: k.Tensor) => k.Tensor): Checked => ({
+  run: ({ a, b }) => op(a, b ?? a),
+});
+const unary = (op: (x: k.Tensor) => k.Tensor): Checked => ({ run: ({ x }) => op(x) });
+const reduction = (op: (x: k.Tensor, dim?: number[], keepdim?: boolean) => k.Tensor): Checked => ({
+  run: ({ x }, { dim, keepdim }) => op(x, (dim as number[] | null) ?? undefined, keepdim as boolean),
+  // A sum of n unit normals carries a rounding error of up to n · 2⁻²⁴.
+  tolerance: (one) => ({ atol: 1e-5 + (one.inputs.get('x')?.data.length ?? 0) * 2 ** -24 }),
+});
+
+checkAgainstReference('pointwise', {
+  add: binary(k.add),
+  sub: binary(k.sub),
+  mul: binary(k.mul),
+  div: binary(k.div),
+  maximum: binary(k.maximum),
+  minimum: binary(k.minimum),
+  pow: { run: ({ x }, { exponent }) => k.pow(x, exponent as number) },
+  relu: unary(k.relu),
+  leakyRelu: { run: ({ x }, { negativeSlope }) => k.leakyRelu(x, negativeSlope as number) },
+  tanh: unary(k.tanh),
+  sigmoid: unary(k.sigmoid),
+  exp: unary(k.exp),
+  log: unary(k.log),
+  sqrt: unary(k.sqrt),
+  abs: unary(k.abs),
+  neg: unary(k.neg),
+  square: unary(k.square),
+  clamp: { run: ({ x }, { min, max }) => k.clamp(x, min as number, max as number) },
+  sum: reduction(k.sum),
+  mean: reduction(k.mean),
+  amax: reduction(k.amax),
+  amin: reduction(k.amin),
+});
+
+describe('pointwise gradients by central differences', () => {
+  const map = (f: (v: number) => number) => (x: Float64Array) => x.map(f);
+  const positive = (shape: number[]) => ({ shape, data: input(shape).data.map((v) => v + 1.5) });
+
+  it('of functions of one number', async () => {
+    const x = input([3, 7]);
+    const cases: [(x: k.Tensor) => k.Tensor, (v: number) => number, typeof x][] = [
+      [k.tanh, Math.tanh, x],
+      [k.sigmoid, (v) => 1 / (1 + Math.exp(-v)), x],
+      [k.exp, Math.exp, x],
+      [k.log, Math.log, positive([3, 7])],
+      [k.sqrt, Math.sqrt, positive([3, 7])],
+      [k.square, (v) => v * v, x],
+      [k.relu, (v) => Math.max(v, 0), x],
+      [k.abs, Math.abs, x],
+      [(t) => k.leakyRelu(t, 0.2), (v) => (v > 0 ? v : 0.2 * v), x],
+      [(t) => k.clamp(t, -0.5, 0.4), (v) => Math.min(Math.max(v, -0.5), 0.4), x],
+      [(t) => k.pow(t, 1.7), (v) => v ** 1.7, positive([3, 7])],
+      [(t) => k.pow(t, -3), (v) => v ** -3, positive([3, 7])],
+      [(t) => k.affine(t, 3, 2), (v) => 3 * v + 2, x],
+      [(t) => k.sub(2, t), (v) => 2 - v, x],
+      [(t) => k.div(t, 3), (v) => v / 3, x],
+      [(t) => k.div(3, t), (v) => 3 / v, positive([3, 7])],
+    ];
+    for (const [op, f, of] of cases) await gradCheck({ op, truth: map(f), inputs: [of] });
+  });
+
+  it('of broadcast arithmetic', async () => {
+    const b = { shape: [5, 1], data: input([5, 1], 3).data.map((v) => v + 2) };
+    const at = (f: (a: number, b: number) => number) => (a: Float64Array, c: Float64Array) =>
+      Float64Array.from({ length: 40 }, (_, i) => f(a[Math.floor(i / 20) * 4 + (i % 4)], c[Math.floor(i / 4) % 5]));
+    const cases: [typeof k.add, (a: number, b: number) => number][] = [
+      [k.add, (x, y) => x + y],
+      [k.sub, (x, y) => x - y],
+      [k.mul, (x, y) => x * y],
+      [k.div, (x, y) => x / y],
+      [k.maximum, Math.max],
+      [k.minimum, Math.min],
+    ] as [typeof k.add, (a: number, b: number) => number][];
+    const a = input([2, 1, 4]);
+    for (const [op, f] of cases)
+      await gradCheck({ op, truth: at(f), inputs: [a, op === k.div ? b : input([5, 1], 3)] });
+  });
+
+  it('of reductions', async () => {
+    const x = input([3, 4, 5]);
+    const over = (dims: Dims, f: (values: number[]) => number) => (data: Float64Array) => {
+      const groups = new Map<number, number[]>();
+      data.forEach((v, i) => {
+        const index = [Math.floor(i / 20), Math.floor(i / 5) % 4, i % 5];
+        const key = index.reduce((n, at, d) => (dims?.includes(d) ? n : n * 10 + at), 0);
+        groups.set(key, [...(groups.get(key) ?? []), v]);
+      });
+      return [...groups.values()].map(f);
+    };
+    const total = (v: number[]) => v.reduce((a, b) => a + b, 0);
+    for (const dims of [[0], [1], [2], [0, 2], [1, 2]]) {
+      await gradCheck({ op: (t) => k.sum(t, dims), truth: over(dims, total), inputs: [x] });
+      await gradCheck({ op: (t) => k.mean(t, dims), truth: over(dims, (v) => total(v) / v.length), inputs: [x] });
+      await gradCheck({ op: (t) => k.amax(t, dims), truth: over(dims, (v) => Math.max(...v)), inputs: [x] });
+      await gradCheck({ op: (t) => k.amin(t, dims), truth: over(dims, (v) => Math.min(...v)), inputs: [x] });
+    }
+  });
+});
+
+describe('bad input', () => {
+  it('is named', () => {
+    const x = k.zeros([2, 3]);
+    expect(() => k.mul(x, k.zeros([2, 4]))).toThrow(/mul: \[2, 3\] and \[2, 4\] do not fit/);
+    expect(() => k.sum(x, 2)).toThrow(/sum: dimension 2 of a tensor with 2/);
+    expect(() => k.clamp(x, 1, 0)).toThrow(/min 1 is not at most max 0/);
+    expect(() => k.leakyRelu(x, 0)).toThrow(/negativeSlope is 0/);
+    expect(() => k.relu(k.tensor(Uint8Array.of(1)))).toThrow(/relu: its input is u8/);
+    expect(() => k.add(x, k.tensor(Uint32Array.of(1)))).toThrow(/add: its second operand is u32/);
+  });
+});
