@@ -98,7 +98,7 @@ export function productSumTo(x: Tensor, y: Tensor, shape: Shape): Tensor {
   return out;
 }
 
-interface ReduceAttributes {
+export interface ReduceAttributes {
   /** All dimensions when undefined. */
   readonly dims: readonly number[] | undefined;
   readonly keepdim: boolean;

@@ -5,7 +5,7 @@ import { Tensor } from '../tensor.ts';
 import { apply, type DifferentiableOp, defineOp } from './op.ts';
 import { requireDtype } from './shapes.ts';
 
-interface Numbers {
+export interface Numbers {
   readonly alpha: ParamValue;
   readonly beta: ParamValue;
 }
