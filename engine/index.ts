@@ -20,6 +20,7 @@ export { amax, amin, mean, sum } from './ops/reduce.ts';
 export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';
+export { readPytorchStateDict } from './pytorch/state-dict.ts';
 export { defaultGenerator, Generator, manualSeed } from './random.ts';
 export { HostScalar } from './runtime/commands.ts';
 export type { Device, DeviceInfo } from './runtime/device.ts';

@@ -16,6 +16,7 @@ export {
 } from './classifiers.ts';
 export type { Layer, NetworkPlan } from './layers.ts';
 export { exportOnnx, type OnnxOptions } from './onnx/export.ts';
+export { caffePreprocessing, imageNetPreprocessing, type Preprocessing } from './preprocessing.ts';
 export { type LayerSummary, type NetworkSummary, summary } from './summary.ts';
 export {
   type Vgg16Config,
@@ -26,3 +27,4 @@ export {
   vgg16Plan,
   vgg16Pools,
 } from './vgg16.ts';
+export { type Vgg16State, vgg16State } from './vgg16-weights.ts';

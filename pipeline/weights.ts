@@ -1,0 +1,42 @@
+import { readFile } from 'node:fs/promises';
+import { CheckpointError, DataError, readPytorchStateDict } from '../engine/index.ts';
+import { readSafetensors, toFloat32 } from '../engine/safetensors.ts';
+
+export interface WeightsFile {
+  readonly tensors: Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
+  /** What a safetensors file says about itself; empty for `.pth`. */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The first bytes of a zip archive, and of a pickle of protocol 2 and later. */
+const isPytorch = (bytes: Uint8Array): boolean => (bytes[0] === 0x50 && bytes[1] === 0x4b) || bytes[0] === 0x80;
+
+/**
+ * Reads a safetensors file or what PyTorch's `torch.save` wrote, told apart by their first bytes. All element types
+ * become 32-bit floats.
+ * @throws DataError when the file cannot be read, CheckpointError when it is not what it should be.
+ */
+export async function readWeights(path: string): Promise<WeightsFile> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new DataError(`The weights ${path} cannot be read (${error instanceof Error ? error.message : error}).`);
+  }
+  const named = (read: () => WeightsFile): WeightsFile => {
+    try {
+      return read();
+    } catch (error) {
+      if (!(error instanceof CheckpointError)) throw error;
+      throw new CheckpointError(`${path}: ${error.message}`, { cause: error });
+    }
+  };
+  return named(() => {
+    const { tensors, metadata } = isPytorch(bytes)
+      ? { tensors: readPytorchStateDict(bytes), metadata: {} }
+      : readSafetensors(bytes);
+    const floats: WeightsFile['tensors'] = new Map();
+    for (const [name, tensor] of tensors) floats.set(name, { shape: tensor.shape, data: toFloat32(tensor) });
+    return { tensors: floats, metadata };
+  });
+}
