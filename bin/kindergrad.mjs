@@ -3,11 +3,17 @@
 import { existsSync } from 'node:fs';
 
 const checkout = new URL('../pipeline/cli.ts', import.meta.url);
-let cli;
-if (existsSync(checkout)) {
+
+async function commandLine() {
+  if (!existsSync(checkout)) return import('../dist/pipeline/cli.js');
   const { tsImport } = await import('tsx/esm/api');
-  cli = await tsImport(checkout.href, import.meta.url);
-} else {
-  cli = await import('../dist/pipeline/cli.js');
+  return tsImport(checkout.href, import.meta.url);
 }
-process.exitCode = await cli.main(process.argv.slice(2));
+
+if (existsSync(checkout) && !existsSync(new URL('../node_modules', import.meta.url))) {
+  console.error('The npm packages of this checkout are not installed.\n  → Run `npm run setup`, or `npm start`.');
+  process.exitCode = 1;
+} else {
+  const { main } = await commandLine();
+  process.exitCode = await main(process.argv.slice(2));
+}
