@@ -30,7 +30,7 @@ export async function ensureAdapter(root, announce) {
         'Run `VK_LOADER_DEBUG=all npx kindergrad doctor` to see which drivers the Vulkan loader finds.',
       );
     }
-    say(`  ✓ adapter: ${adapter.name || adapter.description}${adapter.software ? ' (software, runs on the CPU)' : ''}`);
+    say(`  ✓ adapter: ${adapter.description || adapter.name}${adapter.software ? ' (software, runs on the CPU)' : ''}`);
     if (existsSync('/dev/nvidia0')) {
       say('  ! An NVIDIA card is here, but its Vulkan driver is not: install it, or in a container let the graphics');
       say('    capability in (NVIDIA_DRIVER_CAPABILITIES=all). Until then everything runs on the CPU.');

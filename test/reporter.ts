@@ -3,7 +3,7 @@ import type { ToleranceMeta } from './expect-close.ts';
 
 /**
  * Adds to vitest's own output: one line per test file with the share of the tolerances used (see expect-close.ts), why
- * tests were skipped, and as the very last line `N passed, N failed`.
+ * tests were skipped, and as the very last line `N passed, N failed` (`, N skipped`).
  */
 export default class KindergradReporter implements Reporter {
   private vitest: Vitest | undefined;
@@ -36,8 +36,8 @@ export default class KindergradReporter implements Reporter {
     const broken = modules.filter((module) => module.errors().length > 0).length;
     const failed = count('failed') + broken + unhandledErrors.length;
     const skipped = count('skipped');
-    if (skipped > 0) this.print(`${skipped} skipped:\n${reasons(tests)}`);
-    this.print(`${count('passed')} passed, ${failed} failed`);
+    if (skipped > 0) this.print(`Skipped:\n${reasons(tests)}\n`);
+    this.print(`${count('passed')} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
   }
 
   private print(line: string): void {
