@@ -17,6 +17,7 @@ export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { linear } from './ops/linear.ts';
 export { matmul } from './ops/matmul.ts';
 export { amax, amin, mean, sum } from './ops/reduce.ts';
+export { ssim } from './ops/ssim.ts';
 export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';

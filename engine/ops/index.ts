@@ -3,6 +3,7 @@ import { conv2dOp, convTranspose2dOp } from './conv.ts';
 import { linearOp } from './linear.ts';
 import { matmulOp } from './matmul.ts';
 import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
+import { ssimOp } from './ssim.ts';
 import {
   absOp,
   affineOp,
@@ -47,6 +48,7 @@ export const ops = {
   sigmoid: sigmoidOp,
   sqrt: sqrtOp,
   square: squareOp,
+  ssim: ssimOp,
   sub: subOp,
   sum: sumOp,
   tanh: tanhOp,
