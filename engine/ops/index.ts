@@ -2,8 +2,9 @@ import { addOp, divOp, maximumOp, minimumOp, mulOp, subOp } from './arithmetic.t
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
 import { linearOp } from './linear.ts';
 import { matmulOp } from './matmul.ts';
+import { normOp } from './norm.ts';
+import { padOp } from './pad.ts';
 import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
-import { ssimOp } from './ssim.ts';
 import {
   absOp,
   affineOp,
@@ -41,6 +42,8 @@ export const ops = {
   maximum: maximumOp,
   mean: meanOp,
   minimum: minimumOp,
+  norm: normOp,
+  pad2d: padOp,
   mul: mulOp,
   pow: powOp,
   reciprocal: reciprocalOp,
@@ -48,7 +51,6 @@ export const ops = {
   sigmoid: sigmoidOp,
   sqrt: sqrtOp,
   square: squareOp,
-  ssim: ssimOp,
   sub: subOp,
   sum: sumOp,
   tanh: tanhOp,

@@ -321,15 +321,17 @@ export class Device {
   submit(dispatches: readonly Dispatch[], bindGroup: (i: number) => GPUBindGroup): void {
     if (dispatches.length === 0) return;
     const encoder = this.gpu.createCommandEncoder();
+    let before: GPUComputePipeline | undefined;
     const one = (pass: GPUComputePassEncoder, i: number): void => {
-      const dispatch = dispatches[i];
-      pass.setPipeline(dispatch.shader.pipeline);
+      const { shader, immediates, workgroups, dynamic } = dispatches[i];
+      if (shader.pipeline !== before || this.profiling) pass.setPipeline(shader.pipeline);
+      before = shader.pipeline;
       pass.setBindGroup(0, bindGroup(i));
-      if (dispatch.immediates) {
-        patchImmediates(dispatch);
-        pass.setImmediates(0, dispatch.immediates.buffer);
+      if (immediates) {
+        if (dynamic.length > 0) patchImmediates(dispatches[i]);
+        pass.setImmediates(0, immediates.buffer);
       }
-      pass.dispatchWorkgroups(...dispatch.workgroups);
+      pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
     };
     if (this.profiling) {
       const collect = this.profiler.encode(encoder, dispatches, one);

@@ -1,0 +1,236 @@
+import {
+  normApplyKernel,
+  normGradientKernel,
+  normGradientSumsKernel,
+  normStatisticsKernel,
+  normVectorGradientsKernel,
+  runningStatisticsKernel,
+} from '../../kernels/norm/norm.ts';
+import { ShapeError } from '../errors.ts';
+import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
+import { apply, defineOp } from './op.ts';
+
+/** f after the norm: none, ReLU, or leaky ReLU with its slope. */
+interface Activated {
+  activation?: 'none' | 'relu' | 'leakyRelu';
+  /** Of leakyRelu, below zero. Default 0.01. */
+  negativeSlope?: number;
+}
+
+export interface BatchNormOptions extends Activated {
+  /** γ [channels]; absent: 1 (TF-Slim's `scale=False`). */
+  weight?: Tensor;
+  /** β [channels]; absent: 0. */
+  bias?: Tensor;
+  /** Moved in place when training, used when not; both or neither. Without them the batch's are always used. */
+  runningMean?: Tensor;
+  runningVar?: Tensor;
+  /** Use the batch's statistics and move the running ones. Default false. */
+  training?: boolean;
+  /** Share of the batch in the running statistics: PyTorch's `momentum`, TF-Slim's 1 − decay. Default 0.1. */
+  momentum?: number;
+  /** Default 1e-5. */
+  eps?: number;
+}
+
+export interface InstanceNormOptions extends Activated {
+  weight?: Tensor;
+  bias?: Tensor;
+  /** Added after the activation, same shape as x (a residual block's skip). */
+  residual?: Tensor;
+  /** Default 1e-5. */
+  eps?: number;
+}
+
+export interface NormAttributes {
+  /** Batch: one group of all positions; instance: one group per picture. */
+  readonly per: 'batch' | 'instance';
+  readonly weighted: boolean;
+  readonly biased: boolean;
+  readonly added: boolean;
+  readonly eps: number;
+  readonly slope: number;
+  /** Statistics to use as they are (running ones). */
+  readonly fixed: { readonly mean: Tensor; readonly variance: Tensor } | undefined;
+  /** Statistics to move. */
+  readonly running: { readonly mean: Tensor; readonly variance: Tensor; readonly momentum: number } | undefined;
+}
+
+const viewOf = (shape: Shape, per: NormAttributes['per']): { groups: number; rows: number; channels: number } => {
+  const channels = shape[shape.length - 1];
+  const positions = sizeOf(shape) / Math.max(1, channels);
+  const groups = per === 'batch' ? 1 : shape[0];
+  return { groups, rows: positions / groups, channels };
+};
+
+/** weight, bias and residual among the inputs after x, in that order, those that are there. */
+const operands = (inputs: readonly Tensor[], a: NormAttributes) => {
+  const rest = inputs.slice(1);
+  const weight = a.weighted ? rest.shift() : undefined;
+  const bias = a.biased ? rest.shift() : undefined;
+  return { weight, bias, residual: rest[0] };
+};
+
+const flagsOf = (a: NormAttributes) => ({
+  weighted: Number(a.weighted),
+  biased: Number(a.biased),
+  variance: Number(a.fixed !== undefined),
+});
+
+export const normOp = defineOp<NormAttributes>({
+  name: 'norm',
+  outputShape: ([x, ...rest], a) => {
+    const { channels, rows } = viewOf(x, a.per);
+    const name = `${a.per}Norm`;
+    if (x.length < 2 || (a.per === 'instance' && x.length !== 4)) {
+      throw new ShapeError(`${name}: x is ${formatShape(x)}.`, {
+        remedy: a.per === 'instance' ? 'Needed: [batch, h, w, channels].' : 'Needed: [batch, …, channels].',
+      });
+    }
+    if (rows === 0) throw new ShapeError(`${name}: ${formatShape(x)} has nothing to average over.`);
+    const vectors = rest.slice(0, Number(a.weighted) + Number(a.biased));
+    const statistics = [a.fixed, a.running].flatMap((s) => (s ? [s.mean.shape, s.variance.shape] : []));
+    for (const vector of [...vectors, ...statistics]) {
+      if (vector.length !== 1 || vector[0] !== channels) {
+        throw new ShapeError(`${name}: weight, bias and statistics are [${channels}]; found ${formatShape(vector)}.`);
+      }
+    }
+    const residual = a.added ? rest[rest.length - 1] : undefined;
+    if (residual && formatShape(residual) !== formatShape(x)) {
+      throw new ShapeError(`${name}: the residual ${formatShape(residual)} has not the shape of x, ${formatShape(x)}.`);
+    }
+    return x;
+  },
+  forward: (inputs, y, a) => {
+    const [x] = inputs;
+    const { device } = x;
+    const { weight, bias, residual } = operands(inputs, a);
+    const view = viewOf(x.shape, a.per);
+    let mean = a.fixed?.mean;
+    let rstd = a.fixed?.variance;
+    if (!mean || !rstd) {
+      const shape = [view.groups, view.channels];
+      mean = Tensor.empty(shape, { device, label: 'norm mean' });
+      rstd = Tensor.empty(shape, { device, label: 'norm rstd' });
+      const variance = Tensor.empty(shape, { device, label: 'norm variance' });
+      device.run(
+        normStatisticsKernel,
+        { x: x.storage, mean: mean.storage, variance: variance.storage, rstd: rstd.storage },
+        { ...view, eps: a.eps },
+      );
+      if (a.running) {
+        device.run(
+          runningStatisticsKernel,
+          {
+            mean: mean.storage,
+            variance: variance.storage,
+            runningMean: a.running.mean.storage,
+            runningVar: a.running.variance.storage,
+          },
+          { channels: view.channels, momentum: a.running.momentum, unbias: view.rows / Math.max(1, view.rows - 1) },
+        );
+      }
+    }
+    device.run(
+      normApplyKernel,
+      {
+        x: x.storage,
+        mean: mean.storage,
+        rstd: rstd.storage,
+        weight: weight?.storage,
+        bias: bias?.storage,
+        residual: residual?.storage,
+        y: y.storage,
+      },
+      { ...view, ...flagsOf(a), added: Number(a.added), eps: a.eps, slope: a.slope },
+    );
+    return [x, mean, rstd, ...(weight ? [weight] : []), ...(bias ? [bias] : [])];
+  },
+  backward: (gradient, [x, mean, rstd, ...vectors], a, { needs, inputShapes }) => {
+    const { device } = x;
+    const weight = a.weighted ? vectors[0] : undefined;
+    const bias = a.biased ? vectors[Number(a.weighted)] : undefined;
+    const view = viewOf(x.shape, a.per);
+    const buffers = {
+      x: x.storage,
+      mean: mean.storage,
+      rstd: rstd.storage,
+      weight: weight?.storage,
+      bias: bias?.storage,
+      gradient: gradient.storage,
+    };
+    const params = { ...view, ...flagsOf(a), eps: a.eps, slope: a.slope };
+    const vectorsNeeded = needs.slice(1, 1 + vectors.length).some(Boolean);
+    let sums: Tensor | undefined;
+    if (!a.fixed || vectorsNeeded) {
+      sums = Tensor.empty([2, view.groups, view.channels], { device, label: 'norm gradient sums' });
+      device.run(normGradientSumsKernel, { ...buffers, sums: sums.storage }, params);
+    }
+    const results: (Tensor | undefined)[] = inputShapes.map(() => undefined);
+    if (needs[0]) {
+      const dx = Tensor.empty(x.shape, { device, label: 'norm gradient' });
+      device.run(
+        normGradientKernel,
+        { ...buffers, sums: sums?.storage, dx: dx.storage },
+        { ...params, fixed: Number(a.fixed !== undefined) },
+      );
+      results[0] = dx;
+    }
+    if (vectorsNeeded && sums) {
+      const dBias = Tensor.empty([view.channels], { device, label: 'norm bias gradient' });
+      const dWeight = Tensor.empty([view.channels], { device, label: 'norm weight gradient' });
+      device.run(
+        normVectorGradientsKernel,
+        { sums: sums.storage, dBias: dBias.storage, dWeight: dWeight.storage },
+        { groups: view.groups, channels: view.channels },
+      );
+      if (a.weighted) results[1] = dWeight;
+      if (a.biased) results[1 + Number(a.weighted)] = dBias;
+    }
+    if (a.added && needs[needs.length - 1]) results[results.length - 1] = gradient;
+    return results;
+  },
+});
+
+const slopeOf = ({ activation = 'none', negativeSlope = 0.01 }: Activated): number =>
+  activation === 'none' ? 1 : activation === 'relu' ? 0 : negativeSlope;
+
+const present = (...tensors: (Tensor | undefined)[]): Tensor[] => tensors.filter((t): t is Tensor => t !== undefined);
+
+/**
+ * Batch normalisation over all axes but the last, with the activation fused. In training the variance that normalises
+ * is biased and the running one unbiased, as in PyTorch. Under gradient accumulation each micro-batch is normalised by
+ * its own statistics and moves the running ones by itself (docs/training.md).
+ */
+export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
+  const { weight, bias, runningMean, runningVar, training = false, momentum = 0.1, eps = 1e-5 } = options;
+  const kept = runningMean && runningVar ? { mean: runningMean, variance: runningVar } : undefined;
+  if (!kept && (runningMean || runningVar)) {
+    throw new ShapeError('batchNorm: runningMean and runningVar come together.', { remedy: 'Pass both or neither.' });
+  }
+  return apply(normOp, [x, ...present(weight, bias)], {
+    per: 'batch',
+    weighted: weight !== undefined,
+    biased: bias !== undefined,
+    added: false,
+    eps,
+    slope: slopeOf(options),
+    fixed: training ? undefined : kept,
+    running: training && kept ? { ...kept, momentum } : undefined,
+  });
+}
+
+/** Instance normalisation of [batch, h, w, channels] over the positions of each picture, also when evaluating. */
+export function instanceNorm(x: Tensor, options: InstanceNormOptions = {}): Tensor {
+  const { weight, bias, residual, eps = 1e-5 } = options;
+  return apply(normOp, [x, ...present(weight, bias, residual)], {
+    per: 'instance',
+    weighted: weight !== undefined,
+    biased: bias !== undefined,
+    added: residual !== undefined,
+    eps,
+    slope: slopeOf(options),
+    fixed: undefined,
+    running: undefined,
+  });
+}

@@ -1,0 +1,192 @@
+import { VEC4 } from '../common/value.ts';
+import { type Constants, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+
+/**
+ * Batch and instance norm are one family: x is [groups, rows, channels] with one mean and variance per group and
+ * channel. Batch norm over pictures has one group of N·H·W rows; instance norm has a group per picture.
+ */
+const view = { groups: 'u32', rows: 'u32', channels: 'u32' } as const;
+const flags = { weighted: 'u32', biased: 'u32' } as const;
+
+type View = Readonly<Record<keyof typeof view, number>>;
+
+const source = (file: string) => wgsl(import.meta.url, file);
+const elements = ({ groups, rows, channels }: View): number => groups * rows * channels;
+
+/** Rows per chunk: by the shape alone, so that results do not depend on the device. */
+const chunkOf = (rows: number): number => Math.max(16, Math.ceil(Math.sqrt(rows)));
+const chunking = (rows: number) => ({ chunk: chunkOf(rows), chunks: Math.ceil(rows / chunkOf(rows)) });
+const whole = (rows: number) => ({ chunk: rows, chunks: 1 });
+type Chunking = ReturnType<typeof chunking>;
+
+const vec4able = ({ channels }: { channels: number }): boolean => channels % 4 === 0;
+const width = (tile: Constants): number => (tile === VEC4 ? 4 : 1);
+
+const partialsBytes = ({ groups, channels }: View, { chunks }: Chunking) => ({
+  partials: 8 * groups * chunks * channels,
+});
+
+/** Three rungs of every two-step kernel here: whole columns, chunks of rows, chunks by vec4. */
+const rungs = <P extends string>(
+  passes: (params: Readonly<Record<P | keyof View, number>>, chunks: Chunking, tile: Constants) => readonly Pass[],
+) => [
+  {
+    name: 'naive',
+    adds: 'one channel of one group per invocation',
+    scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, whole(p.rows)),
+    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, whole(p.rows), {}),
+  },
+  {
+    name: 'chunks',
+    adds: 'chunks of about √rows, joined in a fixed order: parallel, and less rounding',
+    scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, chunking(p.rows)),
+    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, chunking(p.rows), {}),
+  },
+  {
+    name: 'chunks-vec4',
+    adds: 'four channels per invocation (lavapipe: a vec4 load costs 2.4 scalar ones)',
+    supports: (p: Readonly<Record<P | keyof View, number>>) => vec4able(p),
+    scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, chunking(p.rows)),
+    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, chunking(p.rows), VEC4),
+  },
+];
+
+export const normStatisticsKernel = defineKernel({
+  name: 'normStatistics',
+  computes: 'mean, variance and 1 / sqrt(variance + eps) over the rows of x, per group and channel',
+  bindings: { x: 'read', mean: 'write', variance: 'write', rstd: 'write' },
+  params: { ...view, eps: 'f32' },
+  cost: (p) => ({ flops: 5 * elements(p), bytes: 4 * elements(p) }),
+  variants: rungs<'eps'>((p, chunks, tile) => [
+    {
+      source: source('statistics.wgsl'),
+      constants: tile,
+      params: chunks,
+      workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
+    },
+    {
+      source: source('combine-statistics.wgsl'),
+      params: chunks,
+      workgroups: workgroupsFor(p.groups * p.channels, 64),
+    },
+  ]),
+});
+
+export const runningStatisticsKernel = defineKernel({
+  name: 'runningStatistics',
+  computes: 'running += momentum · (batch − running), mean and unbiased variance',
+  bindings: { mean: 'read', variance: 'read', runningMean: 'update', runningVar: 'update' },
+  params: { channels: 'u32', momentum: 'f32', unbias: 'f32' },
+  cost: ({ channels }) => ({ flops: 7 * channels, bytes: 24 * channels }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one channel per invocation',
+      passes: ({ channels }) => [{ source: source('running.wgsl'), workgroups: workgroupsFor(channels, 64) }],
+    },
+  ],
+});
+
+const affine = (p: Readonly<Record<keyof typeof flags | 'variance', number>>): Constants => ({
+  WEIGHT: p.weighted === 1,
+  BIAS: p.biased === 1,
+  VARIANCE: p.variance === 1,
+});
+
+/** One Value per invocation, scalar or vec4. */
+const pointwiseRungs = <P extends string>(
+  file: string,
+  constants: (p: Readonly<Record<P | keyof View, number>>) => Constants,
+) => [
+  {
+    name: 'naive',
+    adds: 'one element per invocation',
+    passes: (p: Readonly<Record<P | keyof View, number>>): readonly Pass[] => [
+      { source: source(file), constants: constants(p), workgroups: workgroupsFor(elements(p), 64) },
+    ],
+  },
+  {
+    name: 'vec4',
+    adds: 'one vec4 per invocation (lavapipe: 10.4 GB/s against 4.0)',
+    supports: (p: Readonly<Record<P | keyof View, number>>) => vec4able(p),
+    passes: (p: Readonly<Record<P | keyof View, number>>): readonly Pass[] => [
+      { source: source(file), constants: { ...constants(p), ...VEC4 }, workgroups: workgroupsFor(elements(p) / 4, 64) },
+    ],
+  },
+];
+
+export const normApplyKernel = defineKernel({
+  name: 'normApply',
+  computes: 'y = f((x − mean) · rstd · weight + bias) + residual',
+  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', residual: 'read', y: 'write' },
+  params: { ...view, ...flags, variance: 'u32', added: 'u32', eps: 'f32', slope: 'f32' },
+  cost: (p) => ({ flops: 6 * elements(p), bytes: 4 * elements(p) * (2 + p.added) }),
+  variants: pointwiseRungs(
+    'apply.wgsl',
+    (p: Readonly<Record<'weighted' | 'biased' | 'variance' | 'added' | 'eps' | 'slope', number>>) => ({
+      ...affine(p),
+      RESIDUAL: p.added === 1,
+    }),
+  ),
+});
+
+export const normGradientSumsKernel = defineKernel({
+  name: 'normGradientSums',
+  computes: 'S₁ = Σ g and S₂ = Σ g · x̂ over the rows, g = gradient · f′',
+  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', gradient: 'read', sums: 'write' },
+  params: { ...view, ...flags, variance: 'u32', eps: 'f32', slope: 'f32' },
+  cost: (p) => ({ flops: 8 * elements(p), bytes: 8 * elements(p) }),
+  variants: rungs<'weighted' | 'biased' | 'variance' | 'eps' | 'slope'>((p, chunks, tile) => [
+    {
+      source: source('gradient-sums.wgsl'),
+      constants: { ...affine(p), ...tile },
+      params: chunks,
+      workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
+    },
+    {
+      source: source('combine-sums.wgsl'),
+      constants: tile,
+      params: chunks,
+      workgroups: workgroupsFor((2 * p.groups * p.channels) / width(tile), 64),
+    },
+  ]),
+});
+
+export const normGradientKernel = defineKernel({
+  name: 'normGradient',
+  computes: 'dx = weight · rstd · (g − S₁/rows − x̂ · S₂/rows); with fixed statistics weight · rstd · g',
+  bindings: {
+    x: 'read',
+    mean: 'read',
+    rstd: 'read',
+    weight: 'read',
+    bias: 'read',
+    gradient: 'read',
+    sums: 'read',
+    dx: 'write',
+  },
+  params: { ...view, ...flags, variance: 'u32', fixed: 'u32', eps: 'f32', slope: 'f32' },
+  cost: (p) => ({ flops: 12 * elements(p), bytes: 12 * elements(p) }),
+  variants: pointwiseRungs(
+    'gradient.wgsl',
+    (p: Readonly<Record<'weighted' | 'biased' | 'variance' | 'fixed' | 'eps' | 'slope', number>>) => ({
+      ...affine(p),
+      FIXED: p.fixed === 1,
+    }),
+  ),
+});
+
+export const normVectorGradientsKernel = defineKernel({
+  name: 'normVectorGradients',
+  computes: 'dβ = Σ S₁, dγ = Σ S₂ over the groups',
+  bindings: { sums: 'read', dBias: 'write', dWeight: 'write' },
+  params: { groups: 'u32', channels: 'u32' },
+  cost: ({ groups, channels }) => ({ flops: 2 * groups * channels, bytes: 8 * groups * channels }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one channel per invocation',
+      passes: ({ channels }) => [{ source: source('vector-gradients.wgsl'), workgroups: workgroupsFor(channels, 64) }],
+    },
+  ],
+});

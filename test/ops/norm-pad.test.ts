@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  add,
+  backward,
+  batchNorm,
+  type Device,
+  instanceNorm,
+  openDevice,
+  type Padding,
+  program,
+  reflectionPad2d,
+  relu,
+  type Tensor,
+  tensor,
+  zeroPad2d,
+} from '../../engine/node.ts';
+import { expectClose } from '../expect-close.ts';
+import { gradCheck, input, samples } from '../gradcheck.ts';
+import { checkAgainstReference } from './reference-check.ts';
+
+let device: Device;
+beforeAll(async () => {
+  device = await openDevice();
+});
+afterAll(() => device.close());
+
+checkAgainstReference('pointwise', {
+  batchNorm: {
+    run: ({ x, weight, bias, running_mean: runningMean, running_var: runningVar, runningMean: m, runningVar: v }, a) =>
+      batchNorm(x, {
+        weight,
+        bias,
+        runningMean: runningMean ?? m,
+        runningVar: runningVar ?? v,
+        training: a.training as boolean,
+        eps: a.eps as number,
+        momentum: a.momentum as number,
+      }),
+    state: ['runningMean', 'runningVar'],
+    // A variance of 0 under eps 1e-3 scales rounding errors by 30.
+    tolerance: () => ({ atol: 3e-5, rtol: 1e-5 }),
+  },
+  instanceNorm: {
+    run: ({ x, weight, bias }, { eps }) => instanceNorm(x, { weight, bias, eps: eps as number }),
+    tolerance: () => ({ atol: 3e-5, rtol: 1e-5 }),
+  },
+  reflectionPad2d: { run: ({ x }, { padding }) => reflectionPad2d(x, padding as Padding) },
+  zeroPad2d: { run: ({ x }, { padding }) => zeroPad2d(x, padding as Padding) },
+});
+
+/** Per group and channel: ((x − mean) / sqrt(var + eps) · weight + bias), ReLU, + residual; x [groups, rows, channels]. */
+function normTruth(
+  groups: number,
+  rows: number,
+  channels: number,
+  x: Float64Array,
+  weight: Float64Array,
+  bias: Float64Array,
+  residual?: Float64Array,
+): Float64Array {
+  const y = new Float64Array(x.length);
+  for (let g = 0; g < groups; g++) {
+    for (let c = 0; c < channels; c++) {
+      const at = (r: number) => (g * rows + r) * channels + c;
+      let mean = 0;
+      for (let r = 0; r < rows; r++) mean += x[at(r)] / rows;
+      let variance = 0;
+      for (let r = 0; r < rows; r++) variance += (x[at(r)] - mean) ** 2 / rows;
+      for (let r = 0; r < rows; r++) {
+        const v = ((x[at(r)] - mean) / Math.sqrt(variance + 1e-5)) * weight[c] + bias[c];
+        y[at(r)] = Math.max(0, v) + (residual?.[at(r)] ?? 0);
+      }
+    }
+  }
+  return y;
+}
+
+describe('norm gradients by central differences', () => {
+  it('batch norm with ReLU', () =>
+    gradCheck({
+      op: (x, weight, bias) => batchNorm(x, { weight, bias, training: true, activation: 'relu' }),
+      truth: (x, w, b) => normTruth(1, 30, 4, x, w, b),
+      inputs: [input([2, 3, 5, 4]), input([4], 2), input([4], 3)],
+      tolerance: { rtol: 1e-4, atol: 2e-4 },
+    }));
+
+  it('instance norm with ReLU and residual', () =>
+    gradCheck({
+      op: (x, weight, bias, residual) => instanceNorm(x, { weight, bias, residual, activation: 'relu' }),
+      truth: (x, w, b, r) => normTruth(2, 15, 3, x, w, b, r),
+      inputs: [input([2, 3, 5, 3]), input([3], 2), input([3], 3), input([2, 3, 5, 3], 4)],
+      tolerance: { rtol: 1e-4, atol: 2e-4 },
+    }));
+});
+
+describe('norm', () => {
+  it('gives what the separate operations give when fused', async () => {
+    const x = tensor(samples(2 * 6 * 6 * 8), [2, 6, 6, 8]);
+    const residual = tensor(samples(2 * 6 * 6 * 8, 5), [2, 6, 6, 8]);
+    const fused = instanceNorm(x, { activation: 'relu', residual });
+    const apart = add(relu(instanceNorm(x)), residual);
+    expect(await fused.data()).toEqual(await apart.data());
+  });
+
+  it('keeps its digits when the mean is far from zero', async () => {
+    const values = samples(4096 * 4).map((v) => 1000 + v);
+    const y = await batchNorm(tensor(values, [64, 64, 4]), { training: true, eps: 0 }).floats();
+    const exact = normTruth(1, 4096, 4, Float64Array.from(values), new Float64Array(4).fill(1), new Float64Array(4));
+    expectClose(
+      y.map((v) => Math.max(0, v)),
+      exact,
+      { atol: 2e-4, rtol: 1e-4 },
+    );
+  });
+
+  it.each([
+    [1, 5, 3],
+    [1, 1000, 4],
+    [3, 77, 12],
+    [2, 1, 8],
+    [7, 33, 5],
+  ])('every variant agrees with the naive one: %i groups, %i rows, %i channels', async (groups, rows, channels) => {
+    const shape = [groups, rows, 1, channels];
+    const values = samples(groups * rows * channels, 3);
+    const seed = samples(groups * rows * channels, 4);
+    const run = async (variant: string | undefined): Promise<Float32Array[]> => {
+      device.tuner.force('*', variant);
+      const x = tensor(values, shape, { requiresGrad: true });
+      const weight = tensor(samples(channels, 8), [channels], { requiresGrad: true });
+      const y = instanceNorm(x, { weight, activation: 'leakyRelu', negativeSlope: 0.2 });
+      backward(y, tensor(seed, shape));
+      return Promise.all([y, x.grad as Tensor, weight.grad as Tensor].map((t) => t.floats()));
+    };
+    const naive = await run('naive');
+    for (const variant of ['chunks', 'chunks-vec4', 'vec4']) {
+      const found = await run(variant);
+      for (const [i, label] of ['y', 'dx', 'dweight'].entries()) {
+        expectClose(found[i], naive[i], { atol: 2e-5, rtol: 2e-5, label: `${variant} ${label}` });
+      }
+    }
+    device.tuner.force('*', undefined);
+  });
+
+  it('moves running statistics at every replay of a program', async () => {
+    const x = tensor(samples(24), [6, 4]);
+    const runningMean = tensor(new Float32Array(4));
+    const runningVar = tensor(new Float32Array(4).fill(1));
+    const step = program(() => batchNorm(x, { runningMean, runningVar, training: true, momentum: 0.5 }));
+    await step.run();
+    const once = await runningMean.floats();
+    await step.run();
+    expectClose(
+      await runningMean.floats(),
+      once.map((v) => v * 1.5),
+    );
+    step.dispose();
+  });
+
+  it('names what does not fit', () => {
+    const x = tensor(samples(24), [6, 4]);
+    expect(() => batchNorm(x, { weight: tensor([1, 2, 3]) })).toThrow(/are \[4\]; found \[3\]/);
+    expect(() => batchNorm(x, { runningMean: tensor([1, 2, 3, 4]) })).toThrow(/come together/);
+    expect(() => instanceNorm(x)).toThrow(/Needed: \[batch, h, w, channels\]/);
+    expect(() => reflectionPad2d(tensor(samples(12), [1, 2, 2, 3]), 2)).toThrow(
+      /cannot be reflected in a picture of 2×2/,
+    );
+  });
+});
