@@ -11,7 +11,16 @@ export {
   sameLayout,
 } from './nn/parameter.ts';
 export { add, addInto, copyInto, div, maximum, minimum, mul, sub } from './ops/arithmetic.ts';
+export { biMap } from './ops/bi-map.ts';
 export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d, type Pair } from './ops/conv.ts';
+export { type CovarianceOptions, covariance, covarianceWithTrace } from './ops/covariance.ts';
+export {
+  type CentreReduction,
+  centreLoss,
+  type DistanceLossOptions,
+  distanceLoss,
+  updateCentres,
+} from './ops/distance-loss.ts';
 export type { Activation } from './ops/epilogue.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { linear } from './ops/linear.ts';
@@ -19,6 +28,7 @@ export { matmul } from './ops/matmul.ts';
 export { type BatchNormOptions, batchNorm, type InstanceNormOptions, instanceNorm } from './ops/norm.ts';
 export { type Padding, reflectionPad2d, zeroPad2d } from './ops/pad.ts';
 export { amax, amin, mean, sum } from './ops/reduce.ts';
+export { type ClampOptions, logEig, reEig, sqrtEig } from './ops/spectral.ts';
 export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';

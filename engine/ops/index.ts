@@ -1,10 +1,14 @@
 import { addOp, divOp, maximumOp, minimumOp, mulOp, subOp } from './arithmetic.ts';
+import { biMapOp } from './bi-map.ts';
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
+import { covarianceOp } from './covariance.ts';
+import { distanceLossOp } from './distance-loss.ts';
 import { linearOp } from './linear.ts';
 import { matmulOp } from './matmul.ts';
 import { normOp } from './norm.ts';
 import { padOp } from './pad.ts';
 import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
+import { spectralOp } from './spectral.ts';
 import {
   absOp,
   affineOp,
@@ -29,9 +33,12 @@ export const ops = {
   affine: affineOp,
   amax: amaxOp,
   amin: aminOp,
+  biMap: biMapOp,
   clamp: clampOp,
   conv2d: conv2dOp,
   convTranspose2d: convTranspose2dOp,
+  covariance: covarianceOp,
+  distanceLoss: distanceLossOp,
   div: divOp,
   divide: divideOp,
   exp: expOp,
@@ -49,6 +56,7 @@ export const ops = {
   reciprocal: reciprocalOp,
   relu: reluOp,
   sigmoid: sigmoidOp,
+  spectral: spectralOp,
   sqrt: sqrtOp,
   square: squareOp,
   sub: subOp,

@@ -1,0 +1,162 @@
+import { eighKernel } from '../../kernels/spectral/eigh.ts';
+import { selectSamplesKernel } from '../../kernels/spectral/select-samples.ts';
+import {
+  loewnerKernel,
+  SPECTRAL_FUNCTIONS,
+  type SpectralFunctionName,
+  spectralScaleKernel,
+} from '../../kernels/spectral/spectral-function.ts';
+import { ConfigError } from '../errors.ts';
+import type { Shape, Tensor } from '../tensor.ts';
+import { batchOf, empty } from './covariance.ts';
+import { runMatmul } from './matmul.ts';
+import { apply, defineOp, shapeError } from './op.ts';
+
+export const squareShape = (op: string, a: Shape): Shape => {
+  if (a.length < 2 || a[a.length - 1] !== a[a.length - 2] || a[a.length - 1] === 0) {
+    throw shapeError(op, [a], 'Needed: symmetric matrices [..., n, n].');
+  }
+  return a;
+};
+
+/** Eigenvalues [batch, n] and, as rows, eigenvectors [batch, n, n], in no order; zeros for the samples to skip. */
+export function decompose(a: Tensor, skip?: Tensor): { values: Tensor; vectors: Tensor } {
+  const n = a.shape[a.ndim - 1];
+  const batch = batchOf(a);
+  const values = empty(a, [batch, n], 'eigenvalues');
+  const vectors = empty(a, [batch, n, n], 'eigenvectors');
+  a.device.run(
+    eighKernel,
+    { matrix: a.storage, skip: skip?.storage, values: values.storage, vectors: vectors.storage },
+    { batch, n },
+  );
+  return { values, vectors };
+}
+
+/** f(A) = U f(Λ) Uᵀ with f(λ) = g(clamp(λ, floor, ceiling)). */
+export interface SpectralAttributes {
+  readonly function: SpectralFunctionName;
+  readonly floor: number;
+  readonly ceiling: number;
+  /** [batch] u32: where it is not 0, no decomposition is made and the result is A itself (identity) or zeros. */
+  readonly skip?: Tensor | undefined;
+}
+
+const kernelParams = (attributes: SpectralAttributes, batch: number, n: number) => ({
+  function: SPECTRAL_FUNCTIONS.indexOf(attributes.function),
+  batch,
+  n,
+  floor: attributes.floor,
+  ceiling: attributes.ceiling,
+});
+
+/** yes where `choose` is not 0, no elsewhere, per sample; an absent side counts as zeros. */
+export function selectSamples(choose: Tensor, yes: Tensor | undefined, no: Tensor | undefined, out: Tensor): void {
+  const batch = choose.size;
+  out.device.run(
+    selectSamplesKernel,
+    { choose: choose.storage, yes: yes?.storage, no: no?.storage, out: out.storage },
+    { batch, size: out.size / batch, hasYes: Number(yes !== undefined), hasNo: Number(no !== undefined) },
+  );
+}
+
+/**
+ * A function of a symmetric matrix. Backward for a gradient G (Daleckiĭ & Kreĭn 1965): Ā = U [L ∘ (Uᵀ sym(G) U)] Uᵀ with L_ij the
+ * divided difference f[λ_i, λ_j]. Unlike the gradient of the eigenvectors it has no 1/(λ_i − λ_j) to blow up.
+ */
+export const spectralOp = defineOp<SpectralAttributes>({
+  name: 'spectral',
+  outputShape: ([a], { function: f }) => squareShape(`${f} of a matrix`, a),
+  forward: ([a], out, attributes) => {
+    const n = a.shape[a.ndim - 1];
+    const batch = batchOf(a);
+    const { values, vectors } = decompose(a, attributes.skip);
+    const scaled = empty(a, vectors.shape, 'scaled eigenvectors');
+    a.device.run(
+      spectralScaleKernel,
+      { values: values.storage, vectors: vectors.storage, out: scaled.storage },
+      kernelParams(attributes, batch, n),
+    );
+    if (attributes.skip && attributes.function === 'identity') {
+      const computed = empty(a, vectors.shape, 'spectral');
+      runMatmul(vectors, scaled, computed, true, false);
+      selectSamples(attributes.skip, a, computed, out);
+    } else runMatmul(vectors, scaled, out.alias(vectors.shape), true, false);
+    return [values, vectors];
+  },
+  backward: (gradient, [values, vectors], attributes) => {
+    const [batch, n] = values.shape;
+    const { device, shape } = gradient;
+    const left = empty(gradient, vectors.shape, 'spectral gradient');
+    const inner = empty(gradient, vectors.shape, 'spectral gradient');
+    runMatmul(vectors, gradient.alias(vectors.shape), left, false, false);
+    runMatmul(left, vectors, inner, false, true);
+    const weighted = empty(gradient, vectors.shape, 'spectral gradient');
+    device.run(
+      loewnerKernel,
+      { values: values.storage, inner: inner.storage, out: weighted.storage },
+      kernelParams(attributes, batch, n),
+    );
+    const right = empty(gradient, vectors.shape, 'spectral gradient');
+    runMatmul(weighted, vectors, right, false, false);
+    const out = empty(gradient, shape, 'spectral gradient');
+    if (attributes.skip && attributes.function === 'identity') {
+      const computed = empty(gradient, vectors.shape, 'spectral gradient');
+      runMatmul(vectors, right, computed, true, false);
+      selectSamples(attributes.skip, gradient, computed, out);
+    } else runMatmul(vectors, right, out.alias(vectors.shape), true, false);
+    return [out];
+  },
+});
+
+/** The smallest and largest positive normal f32: what stands for "no floor" and "no ceiling". */
+const SMALLEST = 1.1754944e-38;
+const LARGEST = 3.4028234e38;
+
+export interface ClampOptions {
+  /** Eigenvalues below are raised to it. Default 1e-4. */
+  readonly floor?: number | undefined;
+  /** Eigenvalues above are lowered to it. Default 1e4. */
+  readonly ceiling?: number | undefined;
+}
+
+interface SkipOption {
+  /** [batch] u32, not 0 where nothing needs to be computed: A is returned by reEig, zeros by the others. */
+  readonly skip?: Tensor | undefined;
+}
+
+function spectral(
+  a: Tensor,
+  f: SpectralFunctionName,
+  floor: number,
+  ceiling: number,
+  skip: Tensor | undefined,
+): Tensor {
+  if (!(floor < ceiling)) {
+    throw new ConfigError(`${f} of a matrix: floor ${floor} is not below ceiling ${ceiling}.`, {
+      remedy: 'The defaults are floor 1e-4 and ceiling 1e4.',
+    });
+  }
+  const lowest = f === 'identity' ? -LARGEST : SMALLEST;
+  return apply(spectralOp, [a], {
+    function: f,
+    floor: Math.max(lowest, floor),
+    ceiling: Math.min(LARGEST, ceiling),
+    skip,
+  });
+}
+
+/** ReEig (Huang & Van Gool 2017): eigenvalues clamped to [floor, ceiling]. a [..., n, n] symmetric. */
+export const reEig = (a: Tensor, { floor = 1e-4, ceiling = 1e4, skip }: ClampOptions & SkipOption = {}): Tensor =>
+  spectral(a, 'identity', floor, ceiling, skip);
+
+/**
+ * LogEig, U log(Λ) Uᵀ, of eigenvalues clamped to [floor, ceiling]: ReEig and LogEig on one decomposition. Pass `floor: 0, ceiling: Infinity`
+ * for the bare logarithm (0 then counts as the smallest positive number). a [..., n, n] symmetric.
+ */
+export const logEig = (a: Tensor, { floor = 1e-4, ceiling = 1e4, skip }: ClampOptions & SkipOption = {}): Tensor =>
+  spectral(a, 'log', floor, ceiling, skip);
+
+/** The symmetric square root of eigenvalues clamped to [floor, ceiling]; the "matrix power" alternative to the logarithm. */
+export const sqrtEig = (a: Tensor, { floor = 1e-4, ceiling = 1e4, skip }: ClampOptions & SkipOption = {}): Tensor =>
+  spectral(a, 'sqrt', floor, ceiling, skip);

@@ -1,0 +1,104 @@
+import { defineKernel, foldWorkgroups, wgsl, workgroupsFor } from '../kernel.ts';
+
+export const centrePositionsKernel = defineKernel({
+  name: 'centre-positions',
+  computes: 'out[b, i, c] = scale · (x[b, i, c] − mean over i)',
+  bindings: { x: 'read', out: 'write' },
+  params: { batch: 'u32', positions: 'u32', channels: 'u32', scale: 'f32' },
+  cost: ({ batch, positions, channels }) => ({
+    flops: 4 * batch * positions * channels,
+    bytes: 8 * batch * positions * channels,
+  }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one column per invocation',
+      passes: ({ batch, channels }) => [
+        { source: wgsl(import.meta.url, 'centre-positions.wgsl'), workgroups: workgroupsFor(batch * channels, 64) },
+      ],
+    },
+  ],
+});
+
+export const squaredNormKernel = defineKernel({
+  name: 'squared-norm',
+  computes: 'out[b] = Σ x[b, :]²',
+  bindings: { x: 'read', out: 'write' },
+  params: { batch: 'u32', size: 'u32' },
+  cost: ({ batch, size }) => ({ flops: 2 * batch * size, bytes: 4 * batch * size }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one workgroup per sample',
+      passes: ({ batch }) => [
+        { source: wgsl(import.meta.url, 'squared-norm.wgsl'), workgroups: foldWorkgroups(batch) },
+      ],
+    },
+  ],
+});
+
+export const addDiagonalKernel = defineKernel({
+  name: 'add-diagonal',
+  computes: 'out[b, i, i] += scale · amount[b]',
+  bindings: { amount: 'read', out: 'update' },
+  params: { batch: 'u32', n: 'u32', scale: 'f32' },
+  cost: ({ batch, n }) => ({ flops: 2 * batch * n, bytes: 8 * batch * n }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one diagonal entry per invocation',
+      passes: ({ batch, n }) => [
+        { source: wgsl(import.meta.url, 'add-diagonal.wgsl'), workgroups: workgroupsFor(batch * n, 64) },
+      ],
+    },
+  ],
+});
+
+export const traceKernel = defineKernel({
+  name: 'trace',
+  computes: 'out[b] = Σ_i matrix[b, i, i]',
+  bindings: { matrix: 'read', out: 'write' },
+  params: { batch: 'u32', n: 'u32' },
+  cost: ({ batch, n }) => ({ flops: batch * n, bytes: 4 * batch * n }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one matrix per invocation',
+      passes: ({ batch }) => [{ source: wgsl(import.meta.url, 'trace.wgsl'), workgroups: workgroupsFor(batch, 8) }],
+    },
+  ],
+});
+
+export const symmetriseKernel = defineKernel({
+  name: 'symmetrise',
+  computes: 'out[b] = scale · (matrix[b] + matrix[b]ᵀ) + diagonalScale · diagonal[b] · I',
+  bindings: { matrix: 'read', diagonal: 'read', out: 'write' },
+  params: { batch: 'u32', n: 'u32', scale: 'f32', diagonalScale: 'f32' },
+  cost: ({ batch, n }) => ({ flops: 2 * batch * n * n, bytes: 8 * batch * n * n }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation',
+      passes: ({ batch, n }) => [
+        { source: wgsl(import.meta.url, 'symmetrise.wgsl'), workgroups: workgroupsFor(batch * n * n, 64) },
+      ],
+    },
+  ],
+});
+
+export const addScaledSamplesKernel = defineKernel({
+  name: 'add-scaled-samples',
+  computes: 'out[b] = scale · (base[b] + factor · amount[b] · x[b])',
+  bindings: { base: 'read', amount: 'read', x: 'read', out: 'write' },
+  params: { batch: 'u32', size: 'u32', scale: 'f32', factor: 'f32' },
+  cost: ({ batch, size }) => ({ flops: 4 * batch * size, bytes: 12 * batch * size }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation',
+      passes: ({ batch, size }) => [
+        { source: wgsl(import.meta.url, 'add-scaled-samples.wgsl'), workgroups: workgroupsFor(batch * size, 64) },
+      ],
+    },
+  ],
+});

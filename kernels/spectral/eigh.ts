@@ -1,0 +1,20 @@
+import { defineKernel, foldWorkgroups, wgsl } from '../kernel.ts';
+
+export const eighKernel = defineKernel({
+  name: 'eigh',
+  computes: 'matrix[b] = Σ_k values[b, k] u_k u_kᵀ, u_k = vectors[b, k, :], for symmetric matrices; any order',
+  bindings: { matrix: 'read', skip: 'read', values: 'write', vectors: 'write' },
+  params: { batch: 'u32', n: 'u32' },
+  // Nine n³ a sweep (values and vectors), eight sweeps.
+  cost: ({ batch, n }) => ({ flops: 72 * batch * n ** 3, bytes: 4 * batch * (2 * n * n + n) }),
+  variants: [
+    {
+      name: 'serial',
+      adds: 'Cholesky in double-single, then cyclic one-sided Jacobi; one invocation per matrix',
+      scratch: ({ batch, n }) => ({ low: 4 * batch * n * n }),
+      passes: ({ batch }) => [
+        { source: wgsl(import.meta.url, 'eigh-serial.wgsl'), params: { zero: 0 }, workgroups: foldWorkgroups(batch) },
+      ],
+    },
+  ],
+});

@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  backward,
+  biMap,
+  covariance,
+  type Device,
+  logEig,
+  openDevice,
+  reEig,
+  type Tensor,
+  tensor,
+} from '../../engine/node.ts';
+import { expectClose } from '../expect-close.ts';
+import { type ReferenceCase, type ReferenceTensor, referenceCases } from '../reference.ts';
+
+let device: Device;
+beforeAll(async () => {
+  device = await openDevice();
+});
+afterAll(() => device.close());
+
+const leaf = (from: ReferenceTensor): Tensor =>
+  tensor(Float32Array.from(from.data), from.shape, { requiresGrad: true });
+const get = (map: ReadonlyMap<string, ReferenceTensor>, name: string): ReferenceTensor => {
+  const found = map.get(name);
+  if (!found) throw new Error(`no tensor ${name}`);
+  return found;
+};
+const largest = (values: Float64Array): number => values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
+
+/** Tolerance relative to the largest entry: what "max relative error" of a matrix means here. */
+async function check(
+  one: ReferenceCase,
+  run: (inputs: Map<string, Tensor>) => Tensor,
+  forward: number,
+  gradient: number,
+) {
+  const inputs = new Map([...one.inputs].map(([name, t]) => [name, leaf(t)]));
+  const out = run(inputs);
+  const expected = get(one.outputs, '');
+  const seed = get(one.gradOutputs, '');
+  backward(out, tensor(Float32Array.from(seed.data), seed.shape));
+  expect(out.shape).toEqual(expected.shape);
+  expectClose(await out.floats(), expected.data, {
+    rtol: 0,
+    atol: forward * Math.max(largest(expected.data), 1e-30),
+    label: `${one.name} forward`,
+  });
+  for (const [name, grad] of one.grads) {
+    const found = inputs.get(name)?.grad as Tensor;
+    expectClose(await found.floats(), grad.data, {
+      rtol: 0,
+      atol: gradient * Math.max(largest(grad.data), 1e-30),
+      label: `${one.name} gradient of ${name}`,
+    });
+  }
+}
+
+const attribute = (one: ReferenceCase, name: string, absent: number): number =>
+  (one.attributes[name] as number | null) ?? absent;
+
+describe.each(['covariance', 'biMap', 'logEig', 'reEig'])('%s against float64', (op) => {
+  it.each(referenceCases('spectral', op).map((one) => [one.name, one] as const))('%s', async (_, one) => {
+    const floor = attribute(one, 'floor', 0);
+    const ceiling = attribute(one, 'ceiling', Number.POSITIVE_INFINITY);
+    await check(
+      one,
+      (t) => {
+        const x = t.get('x') as Tensor;
+        if (op === 'covariance') return covariance(x, { eps: attribute(one, 'regulariser', 0) });
+        if (op === 'biMap') return biMap(x, t.get('weight') as Tensor);
+        return op === 'logEig' ? logEig(x, { floor, ceiling }) : reEig(x, { floor, ceiling });
+      },
+      5e-6,
+      1e-5,
+    );
+  });
+});
