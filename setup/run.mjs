@@ -8,24 +8,38 @@ import { fileURLToPath } from 'node:url';
 import { canInstall, installSoftwareVulkan } from './apt.mjs';
 import { ensureFfmpeg } from './ffmpeg.mjs';
 import { installPackages, packagesMissing } from './packages.mjs';
+import { start } from './start.mjs';
 import { SetupError, say } from './terminal.mjs';
 import { adapterRemedy, ensureAdapter } from './vulkan.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kindergrad = join(root, 'bin', 'kindergrad.mjs');
+const bench = join(root, 'bench', 'run.ts');
 const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run'];
 
 /**
- * What each task runs after set-up: programs for Node, one after the other, and more environment.
- * @type {Record<string, { needs: ('packages' | 'adapter' | 'driver' | 'ffmpeg')[], run: string[][], env?: Record<string, string> }>}
+ * What each task needs and what it does after set-up, to its exit status.
+ * @typedef {'packages' | 'adapter' | 'driver' | 'ffmpeg'} Need
+ * @type {Record<string, { needs: Need[], run?: (more: readonly string[]) => Promise<number> }>}
  */
 const tasks = {
-  setup: { needs: ['packages', 'adapter', 'ffmpeg'], run: [] },
-  driver: { needs: ['driver'], run: [] },
-  start: { needs: ['packages', 'adapter'], run: [[kindergrad, 'demo']] },
-  test: { needs: ['packages', 'adapter', 'ffmpeg'], run: [vitest] },
-  'test:full': { needs: ['packages', 'adapter', 'ffmpeg'], run: [vitest], env: { TEST_FULL: '1' } },
-  bench: { needs: ['packages', 'adapter'], run: [['--import', 'tsx', join(root, 'bench', 'run.ts')]] },
+  setup: { needs: ['packages', 'adapter', 'ffmpeg'] },
+  driver: { needs: ['driver'] },
+  start: { needs: ['packages', 'adapter'], run: (more) => start(root, (args) => node([kindergrad, ...args]), more) },
+  test: { needs: ['packages', 'adapter', 'ffmpeg'], run: (more) => node([...vitest, ...more]) },
+  'test:full': {
+    needs: ['packages', 'adapter', 'ffmpeg'],
+    run: (more) => node([...vitest, ...more], { TEST_FULL: '1' }),
+  },
+  bench: { needs: ['packages', 'adapter'], run: (more) => node(['--import', 'tsx', bench, ...more]) },
+};
+
+/** @type {Record<Need, string>} */
+const plan = {
+  packages: 'the npm packages, into node_modules',
+  adapter: 'a WebGPU adapter; without one, on Debian or Ubuntu as root, a software Vulkan driver through apt',
+  driver: "Mesa's software Vulkan driver, through apt",
+  ffmpeg: 'ffmpeg, for the tests on videos, the same way',
 };
 
 process.exitCode = await main(process.argv[2] ?? '', process.argv.slice(3));
@@ -47,25 +61,17 @@ async function main(name, more) {
     say(`Set-up stopped: ${error.message}\n  → ${error.remedy}`);
     return 1;
   }
-  for (const program of task.run) {
-    const status = await run([...program, ...more], task.env);
-    if (status !== 0) return status;
-  }
-  return 0;
+  return task.run ? task.run(more) : 0;
 }
 
-/** @param {readonly string[]} needs */
+/** @param {readonly Need[]} needs */
 async function setUp(needs) {
   let announced = false;
   const announce = () => {
     if (announced) return;
     announced = true;
-    say(`kindergrad prepares this machine, once (KINDERGRAD_SETUP=off skips this):`);
-    if (needs.includes('packages')) say('  · the npm packages, into node_modules');
-    if (needs.includes('adapter'))
-      say('  · a WebGPU adapter; without one, on Debian or Ubuntu as root, a software Vulkan driver through apt');
-    if (needs.includes('driver')) say("  · Mesa's software Vulkan driver, through apt");
-    if (needs.includes('ffmpeg')) say('  · ffmpeg, for the tests on videos, the same way');
+    say('kindergrad prepares this machine, once (KINDERGRAD_SETUP=off skips this):');
+    for (const need of needs) say(`  · ${plan[need]}`);
   };
   if (needs.includes('packages')) {
     const reason = packagesMissing(root);
@@ -94,16 +100,21 @@ function checkNode() {
 }
 
 /**
- * @param {readonly string[]} args for Node
+ * Runs Node in the checkout's root, on this terminal.
+ * @param {readonly string[]} args a program and its arguments
  * @param {Record<string, string>} [env]
  * @returns {Promise<number>} the exit status
  */
-function run(args, env) {
+function node(args, env) {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, args, { stdio: 'inherit', cwd: root, env: { ...process.env, ...env } });
     // Ctrl-C reaches the child from the terminal; it saves its work and ends, and only then does this process.
-    process.on('SIGINT', () => {});
-    process.on('SIGTERM', () => child.kill('SIGTERM'));
-    child.on('close', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1)));
+    const ignore = () => {};
+    const stop = () => child.kill('SIGTERM');
+    process.on('SIGINT', ignore).on('SIGTERM', stop);
+    child.on('close', (code, signal) => {
+      process.off('SIGINT', ignore).off('SIGTERM', stop);
+      resolve(code ?? (signal === 'SIGINT' ? 130 : 1));
+    });
   });
 }
