@@ -1,4 +1,5 @@
 export * from './errors.ts';
+export { floatToHalf, halfToFloat } from './half.ts';
 export { type LoadReport, Module, Sequential, type StateDict } from './nn/module.ts';
 export {
   convLayout,

@@ -6,6 +6,7 @@
  * A file is untrusted input: everything is checked before a single tensor is handed out.
  */
 import { CheckpointError } from './errors.ts';
+import { halfToFloat } from './half.ts';
 
 /** Bytes of one element, by the names the format uses. */
 const elementBytes = {
@@ -202,15 +203,6 @@ export function writeSafetensors(
 /** Wraps 32-bit floats for writing; no copy. */
 export function storeFloat32(data: Float32Array, shape: readonly number[]): StoredTensor {
   return { dtype: 'F32', shape, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
-}
-
-function halfToFloat(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
 /** The value of element `index`, by type, from a view over the tensor's bytes. */
