@@ -31,6 +31,7 @@ export { type Padding, reflectionPad2d, zeroPad2d } from './ops/pad.ts';
 export { amax, amin, mean, sum } from './ops/reduce.ts';
 export { type ClampOptions, logEig, reEig, sqrtEig } from './ops/spectral.ts';
 export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
+export { stiefelRetract, stiefelTangent } from './optim/stiefel.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';
 export { readPytorchStateDict } from './pytorch/state-dict.ts';

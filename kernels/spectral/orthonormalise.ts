@@ -1,0 +1,16 @@
+import { defineKernel, wgsl } from '../kernel.ts';
+
+export const orthonormaliseKernel = defineKernel({
+  name: 'orthonormalise',
+  computes: 'matrix ← Q of matrix = Q R, diagonal of R positive',
+  bindings: { matrix: 'update' },
+  params: { rows: 'u32', columns: 'u32' },
+  cost: ({ rows, columns }) => ({ flops: 4 * rows * columns * columns, bytes: 8 * rows * columns }),
+  variants: [
+    {
+      name: 'gram-schmidt',
+      adds: 'modified Gram–Schmidt twice in one workgroup',
+      passes: () => [{ source: wgsl(import.meta.url, 'orthonormalise.wgsl'), workgroups: [1] }],
+    },
+  ],
+});
