@@ -1,0 +1,31 @@
+/** What the training loop asks of a network with its loss and optimiser on a device. */
+
+import type { Batch } from '../dataset/batches.ts';
+import type { Checkpoint } from '../run/checkpoint.ts';
+
+/** Means over the batch. */
+export interface StepFigures {
+  loss: number;
+  softmaxLoss: number;
+  /** λ times the centre or distance loss. */
+  distanceLoss: number;
+  /** Pictures whose largest output is the label's. */
+  correct: number;
+}
+
+export interface Predictor {
+  /** Class probabilities [batch, classes] of a batch, rows beyond its pictures included. */
+  probabilities(batch: Batch): Promise<Float32Array>;
+}
+
+export interface Trainer extends Predictor {
+  /** Submits one optimiser step. The figures arrive when the device has got there; nothing waits for them. */
+  step(batch: Batch, learningRate: number): Promise<{ figures: Promise<StepFigures> }>;
+  /** All that a resumed run needs: network, optimiser, loss, generator. */
+  save(): Promise<Checkpoint>;
+  /** The network alone. */
+  saveModel(): Promise<Checkpoint>;
+  restore(checkpoint: Checkpoint): void;
+  restoreModel(checkpoint: Checkpoint): void;
+  dispose(): void;
+}
