@@ -12,6 +12,7 @@ export {
   sameLayout,
 } from './nn/parameter.ts';
 export { add, addInto, copyInto, div, maximum, minimum, mul, sub } from './ops/arithmetic.ts';
+export { type AugmentOptions, augment, standardise } from './ops/augment.ts';
 export { biMap } from './ops/bi-map.ts';
 export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d, type Pair } from './ops/conv.ts';
 export { type CovarianceOptions, covariance, covarianceWithTrace } from './ops/covariance.ts';

@@ -1,4 +1,5 @@
 import { addOp, divOp, maximumOp, minimumOp, mulOp, subOp } from './arithmetic.ts';
+import { augmentOp, standardiseOp } from './augment.ts';
 import { biMapOp } from './bi-map.ts';
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
 import { covarianceOp } from './covariance.ts';
@@ -34,6 +35,7 @@ export const ops = {
   amax: amaxOp,
   amin: aminOp,
   biMap: biMapOp,
+  augment: augmentOp,
   clamp: clampOp,
   conv2d: conv2dOp,
   convTranspose2d: convTranspose2dOp,
@@ -59,6 +61,7 @@ export const ops = {
   spectral: spectralOp,
   sqrt: sqrtOp,
   square: squareOp,
+  standardise: standardiseOp,
   sub: subOp,
   sum: sumOp,
   tanh: tanhOp,
