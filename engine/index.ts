@@ -41,6 +41,7 @@ export { HostScalar } from './runtime/commands.ts';
 export type { Device, DeviceInfo } from './runtime/device.ts';
 export { formatBytes, type MemorySnapshot } from './runtime/memory.ts';
 export { formatEntry, type ProfileEntry } from './runtime/profiler.ts';
+export { type LoggedRow, ScalarLog } from './scalar-log.ts';
 export { backward, gradEnabled, noGrad } from './tape.ts';
 export {
   currentDevice,
