@@ -17,15 +17,23 @@ export function canInstall() {
 
 export async function installSoftwareVulkan() {
   needSpace();
-  await updateLists();
+  const warnings = await updateLists();
   const system = osRelease();
   const suite = `${system.VERSION_CODENAME}-backports`;
+  const version = candidate();
+  if (!version) {
+    throw new SetupError(
+      'apt knows no package mesa-vulkan-drivers.',
+      "See that apt's sources name your distribution's archive and that it can be reached (apt-get update).",
+      warnings,
+    );
+  }
   /** @type {string[]} */
   let from = [];
-  if (mesaMajor(candidate()) <= REFUSED_MESA) {
+  if (mesaMajor(version) <= REFUSED_MESA) {
     if (system.ID !== 'debian') {
       throw new SetupError(
-        `${system.PRETTY_NAME ?? 'This system'} offers Mesa ${candidate() ?? '(none)'}, which Dawn refuses.`,
+        `${system.PRETTY_NAME ?? 'This system'} offers Mesa ${version}, which Dawn refuses.`,
         'Upgrade the distribution, or install the Vulkan driver of the graphics card.',
       );
     }
@@ -54,9 +62,21 @@ async function install(what, packages) {
   );
 }
 
-/** @param {string} what */
+/**
+ * @param {string} what
+ * @returns {Promise<string>} apt's warnings: a mirror that cannot be reached is no error to it
+ */
 async function updateLists(what = 'the package lists') {
-  await step(`reading ${what} (apt-get update)`, ['apt-get', '-o', 'DPkg::Lock::Timeout=300', 'update'], NETWORK);
+  const output = await step(
+    `reading ${what} (apt-get update)`,
+    ['apt-get', '-o', 'DPkg::Lock::Timeout=300', 'update'],
+    NETWORK,
+  );
+  return output
+    .split('\n')
+    .filter((line) => /^[WE]:/.test(line))
+    .slice(0, 5)
+    .join('\n');
 }
 
 function needSpace() {
@@ -75,7 +95,7 @@ function candidate() {
   return policy.match(/Candidate: (\d\S*)/)?.[1];
 }
 
-/** @param {string | undefined} version e.g. '25.0.7-2~bpo12+1', perhaps after an epoch '1:' */
+/** @param {string} version e.g. '25.0.7-2~bpo12+1', perhaps after an epoch '1:' */
 function mesaMajor(version) {
-  return Number(version?.match(/^(?:\d+:)?(\d+)/)?.[1] ?? 0);
+  return Number(version.match(/^(?:\d+:)?(\d+)/)?.[1] ?? 0);
 }

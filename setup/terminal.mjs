@@ -26,39 +26,36 @@ export function say(line) {
  * @param {string} title what the command does, in the user's words
  * @param {readonly string[]} command the program and its arguments
  * @param {string} remedy what to do when it fails
- * @returns {Promise<string>} what the command wrote to its standard output
+ * @returns {Promise<string>} what the command wrote
  */
 export async function step(title, command, remedy) {
   const [program = '', ...args] = command;
   const stop = clock(title);
-  const { status, stdout, all } = await run(program, args);
+  const { status, output } = await run(program, args);
   stop(status === 0);
-  if (status === 0) return stdout;
-  throw new SetupError(`\`${command.join(' ')}\` failed (exit ${status}).`, remedy, lastLines(all, 15));
+  if (status === 0) return output;
+  throw new SetupError(`\`${command.join(' ')}\` failed (exit ${status}).`, remedy, lastLines(output, 15));
 }
 
 /**
  * @param {string} program
  * @param {readonly string[]} args
- * @returns {Promise<{ status: number | string, stdout: string, all: string }>}
+ * @returns {Promise<{ status: number | string, output: string }>}
  */
 function run(program, args) {
   return new Promise((resolve) => {
-    let stdout = '';
-    let all = '';
+    let output = '';
     const child = spawn(program, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...untranslated, DEBIAN_FRONTEND: 'noninteractive' },
     });
-    child.stdout.on('data', (chunk) => {
-      stdout += chunk;
-      all += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      all += chunk;
-    });
-    child.on('error', (error) => resolve({ status: error.message, stdout, all: error.message }));
-    child.on('close', (code, signal) => resolve({ status: code ?? signal ?? 1, stdout, all }));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        output += chunk;
+      });
+    }
+    child.on('error', (error) => resolve({ status: error.message, output }));
+    child.on('close', (code, signal) => resolve({ status: code ?? signal ?? 1, output }));
   });
 }
 
