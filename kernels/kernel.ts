@@ -72,8 +72,13 @@ export interface Variant<P extends string = string> {
   readonly adds: string;
   /** Where it is correct; absent: everywhere. Speed is the tuner's business, not this predicate's. */
   readonly supports?: (params: Readonly<Record<P, number>>, traits: DeviceTraits) => boolean;
-  /** Tile space for the tuner; the first is the default. */
-  readonly tiles?: readonly Constants[];
+  /**
+   * Where it is expected to beat the rungs before it: the untuned choice skips it elsewhere, the tuner measures it all
+   * the same. Absent: wherever it is supported.
+   */
+  readonly suits?: (params: Readonly<Record<P, number>>, traits: DeviceTraits) => boolean;
+  /** Tile space for the tuner; the first is the untuned choice. */
+  readonly tiles?: (params: Readonly<Record<P, number>>, traits: DeviceTraits) => readonly Constants[];
   /** Scratch buffers by name, in bytes; they live for this call only. */
   readonly scratch?: (params: Readonly<Record<P, number>>, tile: Constants) => Readonly<Record<string, number>>;
   readonly passes: (params: Readonly<Record<P, number>>, tile: Constants, traits: DeviceTraits) => readonly Pass[];
@@ -88,7 +93,7 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly params: Readonly<Record<P, ParamType>>;
   /** Floating-point operations and bytes that any algorithm must move, for GFLOP/s and GB/s. */
   readonly cost: (params: Readonly<Record<P, number>>) => { readonly flops: number; readonly bytes: number };
-  /** From naive (the truth in tests, correct for every parameter) to best. Untuned, the last supported one runs. */
+  /** From naive (the truth in tests, correct for every parameter) to best. Untuned, the last one that supports and suits runs. */
   readonly variants: readonly Variant<P>[];
 }
 

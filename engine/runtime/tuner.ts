@@ -10,7 +10,7 @@ export interface Choice {
 }
 
 /**
- * Picks a variant per device and shape: one forced by hand, else the last of the ladder that supports the shape.
+ * Picks a variant per device and shape: one forced by hand, else the last of the ladder that supports and suits the shape.
  * `KERNEL=matmul=naive,conv2d=naive` or `force()` forces; unknown names are refused.
  */
 export class Tuner {
@@ -64,10 +64,17 @@ export class Tuner {
           { remedy: `Variants that run here: ${supported.map((v) => v.name).join(', ')}.` },
         );
       }
-      return { variant, tile: forced.tile ?? variant.tiles?.[0] ?? {}, traits: this.#traits };
+      return this.#with(variant, params, forced.tile);
     }
     const everywhere = this.#forced.get('*');
-    const variant = supported.find((v) => v.name === everywhere?.variant) ?? supported[supported.length - 1];
-    return { variant, tile: variant.tiles?.[0] ?? {}, traits: this.#traits };
+    const variant =
+      supported.find((v) => v.name === everywhere?.variant) ??
+      supported.findLast((v) => v.suits?.(params, this.#traits) ?? true) ??
+      supported[supported.length - 1];
+    return this.#with(variant, params);
+  }
+
+  #with(variant: Variant, params: Readonly<Record<string, number>>, tile?: Constants): Choice {
+    return { variant, tile: tile ?? variant.tiles?.(params, this.#traits)[0] ?? {}, traits: this.#traits };
   }
 }
