@@ -26,7 +26,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let depth = params.cin / params.groups;
   let columns = params.cout / params.groups;
   let first = ci / depth * columns;
-  var sum = 0.0;
+  var sum = bias[ci];
   for (var ky = 0u; ky < window.x; ky++) {
     let ty = iy + padding.x - i32(ky) * dilation.x;
     let oy = ty / stride.x;
@@ -42,5 +42,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       }
     }
   }
-  x[index] = activate(sum + bias[ci], params.slope);
+  x[index] = activate(sum, params.slope);
 }

@@ -24,7 +24,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let n = index / (params.cout * params.ow * params.oh);
   let depth = params.cin / params.groups;
   let first = co / (params.cout / params.groups) * depth;
-  var sum = 0.0;
+  var sum = bias[co];
   for (var ky = 0u; ky < window.x; ky++) {
     let iy = i32(oy * stride.x + ky * dilation.x) - i32(padding.x);
     if (iy < 0 || iy >= i32(params.h)) { continue; }
@@ -38,5 +38,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       }
     }
   }
-  y[index] = activate(sum + bias[co], params.slope);
+  y[index] = activate(sum, params.slope);
 }

@@ -33,11 +33,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let inner = b % params.inner;
   let leftAt = (outer * params.leftOuter + inner * params.leftInner) * m * k;
   let rightAt = (outer * params.rightOuter + inner * params.rightInner) * k * n;
-  var sum = 0.0;
+  var sum = bias[column];
   for (var i = 0u; i < k; i++) {
     let l = select(row * k + i, i * m + row, TRANSPOSE_LEFT);
     let r = select(i * n + column, column * k + i, TRANSPOSE_RIGHT);
     sum += left[leftAt + l] * right[rightAt + r];
   }
-  out[index] = activate(sum + bias[column], params.slope);
+  out[index] = activate(sum, params.slope);
 }

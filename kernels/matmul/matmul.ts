@@ -1,4 +1,5 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { laneMatmul } from './lanes.ts';
 
 export const matmulKernel = defineKernel({
   name: 'matmul',
@@ -37,5 +38,6 @@ export const matmulKernel = defineKernel({
         },
       ],
     },
+    laneMatmul,
   ],
 });
