@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { convCost, convParams, packed } from './geometry.ts';
+import { laneConv2dInputGradient } from './lanes.ts';
 
 export const conv2dInputGradientKernel = defineKernel({
   name: 'conv2dInputGradient',
@@ -20,5 +21,6 @@ export const conv2dInputGradientKernel = defineKernel({
         },
       ],
     },
+    laneConv2dInputGradient,
   ],
 });

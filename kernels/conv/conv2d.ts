@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { convCost, convParams, packed } from './geometry.ts';
+import { laneConv2d } from './lanes.ts';
 
 export const conv2dKernel = defineKernel({
   name: 'conv2d',
@@ -20,5 +21,6 @@ export const conv2dKernel = defineKernel({
         },
       ],
     },
+    laneConv2d,
   ],
 });

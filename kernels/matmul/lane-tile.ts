@@ -49,3 +49,7 @@ export const lines = (n: number, indent: string, text: (i: number) => string): s
   range(n)
     .map((i) => indent + text(i))
     .join('\n');
+
+/** Stores where the row's own lane says: `row_g.out`, broadcast, is where row 8g + l begins. */
+export const rowStores = (rows: number): string =>
+  lines(rows, '  ', (i) => `store(subgroupBroadcast(row${i >> 3}.out, ${i & 7}u), out, c${i});`);

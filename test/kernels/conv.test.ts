@@ -1,0 +1,101 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import {
+  backward,
+  type Conv2dOptions,
+  type ConvTranspose2dOptions,
+  conv2d,
+  convTranspose2d,
+  type Device,
+  openDevice,
+  type Tensor,
+  tensor,
+} from '../../engine/node.ts';
+import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
+import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
+import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
+import { expectClose } from '../expect-close.ts';
+import { input, samples } from '../gradcheck.ts';
+
+let device: Device;
+beforeAll(async () => {
+  device = await openDevice();
+});
+afterAll(() => device.close());
+
+const kernels = [conv2dKernel, conv2dInputGradientKernel, conv2dWeightGradientKernel];
+const rungs = [...new Set(kernels.flatMap((k) => k.variants.map(({ name }) => name)))];
+
+interface Case {
+  readonly name: string;
+  readonly x: readonly number[];
+  readonly w: readonly number[];
+  readonly options?: Conv2dOptions & ConvTranspose2dOptions;
+  readonly bias?: boolean;
+  readonly transposed?: boolean;
+}
+
+const cases: Case[] = [
+  { name: 'multiples of the tile', x: [2, 8, 8, 32], w: [3, 3, 32, 64], options: { padding: 1 } },
+  { name: 'first layer', x: [2, 9, 7, 3], w: [3, 3, 3, 20], options: { padding: 1, activation: 'relu' }, bias: true },
+  { name: 'odd channels', x: [1, 6, 5, 7], w: [3, 3, 7, 9], options: { activation: 'leakyRelu' }, bias: true },
+  { name: 'one row of pixels', x: [3, 1, 5, 8], w: [1, 3, 8, 36], options: { padding: [0, 1] } },
+  { name: 'fewer pixels than a tile', x: [1, 3, 2, 12], w: [3, 3, 12, 5], options: { padding: 1 }, bias: true },
+  { name: 'stride 2', x: [2, 9, 8, 4], w: [3, 3, 4, 8], options: { stride: 2, padding: 1 }, bias: true },
+  { name: 'stride [3, 1]', x: [2, 9, 8, 4], w: [2, 3, 4, 6], options: { stride: [3, 1], padding: [0, 2] } },
+  {
+    name: '4 × 4, stride 2',
+    x: [1, 10, 10, 6],
+    w: [4, 4, 6, 8],
+    options: { stride: 2, padding: 1, activation: 'tanh' },
+  },
+  { name: '7 × 7', x: [1, 11, 12, 3], w: [7, 7, 3, 8], options: { padding: 3 } },
+  { name: '1 × 1', x: [2, 5, 4, 16], w: [1, 1, 16, 12] },
+  { name: 'dilated', x: [1, 9, 9, 4], w: [3, 3, 4, 8], options: { padding: 2, dilation: 2 } },
+  { name: 'dilated, stride 2', x: [1, 9, 9, 4], w: [3, 3, 4, 8], options: { padding: 2, dilation: 2, stride: 2 } },
+  { name: 'groups of fours', x: [2, 5, 6, 16], w: [3, 3, 8, 24], options: { padding: 1, groups: 2 }, bias: true },
+  { name: 'groups of threes', x: [2, 5, 6, 6], w: [3, 3, 3, 4], options: { padding: 1, groups: 2 } },
+  { name: 'depthwise', x: [2, 7, 6, 12], w: [3, 3, 1, 12], options: { padding: 1, groups: 12, activation: 'relu' } },
+  { name: 'depthwise, stride 2', x: [1, 7, 6, 8], w: [3, 3, 1, 8], options: { stride: 2, groups: 8 }, bias: true },
+  { name: 'many positions', x: [4, 40, 40, 4], w: [3, 3, 4, 8], options: { padding: 1 }, bias: true },
+  {
+    name: 'transposed, doubling',
+    x: [2, 5, 4, 16],
+    w: [3, 3, 8, 16],
+    options: { stride: 2, padding: 1, outputPadding: 1, activation: 'relu' },
+    bias: true,
+    transposed: true,
+  },
+  { name: 'transposed, odd', x: [1, 3, 4, 5], w: [2, 2, 3, 5], options: { stride: 3 }, transposed: true },
+];
+
+/** The op's output and all its gradients, under the rung `name` where it supports the shape. */
+async function run(one: Case, name: string): Promise<{ labels: string[]; values: Float32Array[] }> {
+  device.tuner.force('*', name);
+  const make = (shape: readonly number[], seed: number): Tensor =>
+    tensor(samples(input(shape, seed).data.length, seed), shape, { requiresGrad: true });
+  const leaves = [make(one.x, 1), make(one.w, 2)];
+  const channels = one.transposed ? one.w[2] : one.w[3];
+  if (one.bias) leaves.push(make([channels], 3));
+  const [x, w, bias] = leaves;
+  const y = one.transposed ? convTranspose2d(x, w, bias, one.options) : conv2d(x, w, bias, one.options);
+  backward(y, tensor(samples(y.size, 4), y.shape));
+  const results = [y, ...leaves.map((leaf) => leaf.grad as Tensor)];
+  const values: Float32Array[] = [];
+  for (const result of results) values.push(await result.floats());
+  device.tuner.force('*', undefined);
+  return { labels: ['output', 'gradient of x', 'gradient of weight', 'gradient of bias'], values };
+}
+
+describe('every variant of the convolutions against the naive one', () => {
+  it.each(cases.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
+    const expected = await run(one, 'naive');
+    const depth = Math.max(one.x[0] * one.x[1] * one.x[2], one.w[0] * one.w[1] * Math.max(one.w[2], one.w[3]));
+    for (const rung of rungs.filter((name) => name !== 'naive')) {
+      const found = await run(one, rung);
+      expected.values.forEach((values, i) => {
+        const label = `${rung}: ${expected.labels[i]}`;
+        expectClose(found.values[i], values, { atol: 2e-6 + depth * 2 ** -24, label });
+      });
+    }
+  });
+});
