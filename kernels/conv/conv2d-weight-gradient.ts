@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { convCost, convParams, packed } from './geometry.ts';
+import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 
 export const conv2dWeightGradientKernel = defineKernel({
   name: 'conv2dWeightGradient',
@@ -19,5 +20,6 @@ export const conv2dWeightGradientKernel = defineKernel({
         },
       ],
     },
+    laneConv2dWeightGradient,
   ],
 });

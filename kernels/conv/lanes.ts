@@ -124,10 +124,10 @@ ${rowStores(rows)}
 type Params = Readonly<Record<ConvParam, number>>;
 
 /** Channels come by fours: one group is padded where need be, several must fit. */
-const channelsFit = (p: Params): boolean =>
+export const channelsFit = (p: Params): boolean =>
   p.groups === 1 || ((p.cin / p.groups) % 4 === 0 && (p.cout / p.groups) % 4 === 0);
 
-const hasLanes = (traits: DeviceTraits): boolean => traits.subgroupMinSize === 8 && traits.subgroupMaxSize === 8;
+export const hasLanes = (traits: DeviceTraits): boolean => traits.subgroupMinSize === 8 && traits.subgroupMaxSize === 8;
 
 const phasesOf = (p: Params, transposed: boolean): number => (transposed ? p.strideY * p.strideX : 1);
 
