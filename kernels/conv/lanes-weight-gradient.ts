@@ -147,7 +147,7 @@ export const laneConv2dWeightGradient: Variant<ConvParam> = {
     const whole = padded ? 'weightPadded' : 'weight';
     passes.push({
       source: generated(import.meta.url, 'conv/lanes-weight-gradient', text),
-      buffers: {
+      bind: {
         ...(cin !== p.cin && { x: 'xPadded' }),
         ...(cout !== p.cout && { y: 'yPadded' }),
         out: parts > 1 ? 'partials' : whole,
@@ -164,7 +164,7 @@ export const laneConv2dWeightGradient: Variant<ConvParam> = {
       },
       workgroups: [Math.ceil(rows / ROWS), Math.ceil(cout / p.groups / LANE_COLUMNS), p.groups * parts],
     });
-    if (parts > 1) passes.push({ ...sumPartials(1, parts, rows * cout), buffers: { out: whole } });
+    if (parts > 1) passes.push({ ...sumPartials(1, parts, rows * cout), bind: { out: whole } });
     if (padded) {
       passes.push(
         repitch('weightPadded', 'weight', {

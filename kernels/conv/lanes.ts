@@ -182,7 +182,7 @@ function laneConv(transposed: boolean): Variant<ConvParam> {
       if (transposed) {
         passes.push({
           source: wgsl(import.meta.url, 'transpose-weights.wgsl'),
-          buffers: { source: 'weight', out: 'arranged' },
+          bind: { source: 'weight', out: 'arranged' },
           params: {
             taps,
             depth: p.cin / p.groups,
@@ -199,7 +199,7 @@ function laneConv(transposed: boolean): Variant<ConvParam> {
       const slopeOnly = isSlopeOnly(p.activation);
       passes.push({
         source: generated(import.meta.url, `conv/lanes-${rows}`, () => laneConvText(rows)),
-        buffers: {
+        bind: {
           src: k % 4 !== 0 ? 'srcPadded' : src,
           dst: columns % 4 !== 0 ? 'dstPadded' : dst,
           ...(arranged && { weight: 'arranged' }),
@@ -228,7 +228,7 @@ function laneConv(transposed: boolean): Variant<ConvParam> {
           repitch('dstPadded', dst, { ...target, columns: columns4, toRows: target.rows, toColumns: columns }),
         );
       }
-      if (!slopeOnly) passes.push({ ...activationPass(p.activation, target.rows * columns), buffers: { out: dst } });
+      if (!slopeOnly) passes.push({ ...activationPass(p.activation, target.rows * columns), bind: { out: dst } });
       return passes;
     },
   };
