@@ -53,6 +53,12 @@ export async function installFfmpeg() {
   await install('ffmpeg', ['ffmpeg']);
 }
 
+export async function installChromium() {
+  needSpace();
+  await updateLists();
+  await install('Chromium (about 100 MB to download)', ['chromium', 'fonts-dejavu-core']);
+}
+
 /** @param {string} what @param {readonly string[]} packages names, options of apt-get before them */
 async function install(what, packages) {
   await step(

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canInstall, installSoftwareVulkan } from './apt.mjs';
+import { ensureChromium } from './chromium.mjs';
 import { ensureFfmpeg } from './ffmpeg.mjs';
 import { installPackages, packagesMissing } from './packages.mjs';
 import { start } from './start.mjs';
@@ -19,16 +20,16 @@ const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run'];
 
 /**
  * What each task needs and what it does after set-up, to its exit status.
- * @typedef {'packages' | 'adapter' | 'driver' | 'ffmpeg'} Need
+ * @typedef {'packages' | 'adapter' | 'driver' | 'ffmpeg' | 'chromium'} Need
  * @type {Record<string, { needs: Need[], run?: (more: readonly string[]) => Promise<number> }>}
  */
 const tasks = {
-  setup: { needs: ['packages', 'adapter', 'ffmpeg'] },
+  setup: { needs: ['packages', 'adapter', 'ffmpeg', 'chromium'] },
   driver: { needs: ['driver'] },
   start: { needs: ['packages', 'adapter'], run: (more) => start(root, (args) => node([kindergrad, ...args]), more) },
-  test: { needs: ['packages', 'adapter', 'ffmpeg'], run: (more) => node([...vitest, ...more]) },
+  test: { needs: ['packages', 'adapter', 'ffmpeg', 'chromium'], run: (more) => node([...vitest, ...more]) },
   'test:full': {
-    needs: ['packages', 'adapter', 'ffmpeg'],
+    needs: ['packages', 'adapter', 'ffmpeg', 'chromium'],
     run: (more) => node([...vitest, ...more], { TEST_FULL: '1' }),
   },
   bench: { needs: ['packages', 'adapter'], run: (more) => node(['--import', 'tsx', bench, ...more]) },
@@ -40,6 +41,7 @@ const plan = {
   adapter: 'a WebGPU adapter; without one, on Debian or Ubuntu as root, a software Vulkan driver through apt',
   driver: "Mesa's software Vulkan driver, through apt",
   ffmpeg: 'ffmpeg, for the tests on videos, the same way',
+  chromium: 'Chromium, for the tests of the pages, the same way',
 };
 
 process.exitCode = await main(process.argv[2] ?? '', process.argv.slice(3));
@@ -84,6 +86,7 @@ async function setUp(needs) {
   if (needs.includes('driver')) await installDriver();
   if (needs.includes('adapter')) await ensureAdapter(root, announce);
   if (needs.includes('ffmpeg')) await ensureFfmpeg(announce);
+  if (needs.includes('chromium')) await ensureChromium(announce);
   if (announced) say('Ready.\n');
 }
 

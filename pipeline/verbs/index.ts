@@ -1,5 +1,9 @@
 import type { Command } from 'commander';
+import { aggregate } from './aggregate.ts';
 import { doctor } from './doctor.ts';
+import { exportLabelsVerb } from './export-labels.ts';
+import { importLabels } from './import-labels.ts';
+import { label } from './label.ts';
 import { summary } from './summary.ts';
 import { synth } from './synth.ts';
 
@@ -10,4 +14,4 @@ import { synth } from './synth.ts';
 export type Verb = (program: Command) => void;
 
 /** In the order of the pipeline, which is the order of `kindergrad --help`. */
-export const verbs: readonly Verb[] = [synth, summary, doctor];
+export const verbs: readonly Verb[] = [synth, label, aggregate, exportLabelsVerb, importLabels, summary, doctor];

@@ -1,0 +1,29 @@
+// A browser to test the studio's pages in. Users bring their own, so only the tests have set-up install one.
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { canInstall, installChromium } from './apt.mjs';
+import { SetupError, say } from './terminal.mjs';
+
+const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+
+/** CHROMIUM_BIN, else the first Chromium on the PATH. */
+export function findChromium() {
+  const named = process.env.CHROMIUM_BIN;
+  if (named) return existsSync(named) ? named : undefined;
+  return names.find((name) => !spawnSync(name, ['--version'], { stdio: 'ignore' }).error);
+}
+
+/** @param {() => void} announce called before anything is installed */
+export async function ensureChromium(announce) {
+  if (findChromium()) return;
+  if (canInstall()) {
+    announce();
+    try {
+      return await installChromium();
+    } catch (error) {
+      if (!(error instanceof SetupError)) throw error;
+      say(`  ! ${error.message}`);
+    }
+  }
+  say('No Chromium: tests of the pages in a browser are skipped. Install one, or name it in CHROMIUM_BIN.');
+}
