@@ -25,11 +25,21 @@ export {
 } from './ops/distance-loss.ts';
 export type { Activation } from './ops/epilogue.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
+export { cat, flatten, permute, reshape, slice, transpose } from './ops/layout.ts';
 export { linear } from './ops/linear.ts';
 export { matmul } from './ops/matmul.ts';
 export { type BatchNormOptions, batchNorm, type InstanceNormOptions, instanceNorm } from './ops/norm.ts';
 export { type Padding, reflectionPad2d, zeroPad2d } from './ops/pad.ts';
+export {
+  adaptiveAvgPool2d,
+  avgPool2d,
+  globalAvgPool2d,
+  type MaxPoolOptions,
+  maxPool2d,
+  type PoolOptions,
+} from './ops/pool.ts';
 export { amax, amin, mean, sum } from './ops/reduce.ts';
+export { type CrossEntropyOptions, crossEntropy, logSoftmax, softmax } from './ops/softmax.ts';
 export { type ClampOptions, logEig, reEig, sqrtEig } from './ops/spectral.ts';
 export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
 export { stiefelRetract, stiefelTangent } from './optim/stiefel.ts';

@@ -4,11 +4,14 @@ import { biMapOp } from './bi-map.ts';
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
 import { covarianceOp } from './covariance.ts';
 import { distanceLossOp } from './distance-loss.ts';
+import { catOp, permuteOp, reshapeOp, sliceOp } from './layout.ts';
 import { linearOp } from './linear.ts';
 import { matmulOp } from './matmul.ts';
 import { normOp } from './norm.ts';
 import { padOp } from './pad.ts';
+import { adaptiveAvgPool2dOp, avgPool2dOp, maxPool2dOp } from './pool.ts';
 import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
+import { crossEntropyOp, logSoftmaxOp, softmaxOp } from './softmax.ts';
 import { spectralOp } from './spectral.ts';
 import {
   absOp,
@@ -30,16 +33,20 @@ import {
 /** Every op record, by name: what the tests walk over to see that each has its references and gradient check. */
 export const ops = {
   abs: absOp,
+  adaptiveAvgPool2d: adaptiveAvgPool2dOp,
   add: addOp,
   affine: affineOp,
   amax: amaxOp,
   amin: aminOp,
-  biMap: biMapOp,
   augment: augmentOp,
+  avgPool2d: avgPool2dOp,
+  biMap: biMapOp,
+  cat: catOp,
   clamp: clampOp,
   conv2d: conv2dOp,
   convTranspose2d: convTranspose2dOp,
   covariance: covarianceOp,
+  crossEntropy: crossEntropyOp,
   distanceLoss: distanceLossOp,
   div: divOp,
   divide: divideOp,
@@ -47,17 +54,23 @@ export const ops = {
   leakyRelu: leakyReluOp,
   linear: linearOp,
   log: logOp,
+  logSoftmax: logSoftmaxOp,
   matmul: matmulOp,
   maximum: maximumOp,
+  maxPool2d: maxPool2dOp,
   mean: meanOp,
   minimum: minimumOp,
+  mul: mulOp,
   norm: normOp,
   pad2d: padOp,
-  mul: mulOp,
+  permute: permuteOp,
   pow: powOp,
   reciprocal: reciprocalOp,
   relu: reluOp,
+  reshape: reshapeOp,
   sigmoid: sigmoidOp,
+  slice: sliceOp,
+  softmax: softmaxOp,
   spectral: spectralOp,
   sqrt: sqrtOp,
   square: squareOp,

@@ -43,6 +43,19 @@ checkAgainstReference('pointwise', {
   mean: reduction(k.mean),
   amax: reduction(k.amax),
   amin: reduction(k.amin),
+  maxPool2d: { run: ({ x }, attributes) => k.maxPool2d(x, attributes as unknown as k.MaxPoolOptions) },
+  avgPool2d: { run: ({ x }, attributes) => k.avgPool2d(x, attributes as unknown as k.PoolOptions) },
+  globalAvgPool2d: unary(k.globalAvgPool2d),
+  reshape: { run: ({ x }, { shape }) => k.reshape(x, shape as number[]) },
+  permute: { run: ({ x }, { dims }) => k.permute(x, dims as number[]) },
+  slice: { run: ({ x }, { dim, start, end }) => k.slice(x, dim as number, start as number, end as number) },
+  cat: { run: ({ a, b }, { dim }) => k.cat([a, b], dim as number) },
+  softmax: unary(k.softmax),
+  logSoftmax: unary(k.logSoftmax),
+  crossEntropy: {
+    run: ({ x, target }, options) => k.crossEntropy(x, target, options as k.CrossEntropyOptions),
+    labels: ['target'],
+  },
 });
 
 describe('pointwise gradients by central differences', () => {

@@ -11,6 +11,8 @@ export interface Checked {
   /** Inputs that are state: compared with the case's output of that name after the run. */
   readonly state?: readonly string[];
   readonly tolerance?: (one: ReferenceCase) => Tolerance;
+  /** One-dimensional inputs that are class indices. */
+  readonly labels?: readonly string[];
   /** The engine's order of an input: reference [out, in] becomes [in, out]. */
   readonly transposed?: readonly string[];
 }
@@ -32,9 +34,13 @@ export function checkAgainstReference(family: string, ops: Record<string, Checke
 }
 
 async function check(one: ReferenceCase, checked: Checked): Promise<void> {
-  const { constant = [], state = [], transposed = [], tolerance = () => ({}) } = checked;
+  const { constant = [], state = [], transposed = [], labels = [], tolerance = () => ({}) } = checked;
   const inputs: Record<string, Tensor> = {};
   for (const [name, { shape, data }] of one.inputs) {
+    if (labels.includes(name) && shape.length === 1) {
+      inputs[name] = tensor(Uint32Array.from(data), shape);
+      continue;
+    }
     const turned = transposed.includes(name);
     const values = turned ? transpose(data, shape[0], shape[1]) : data;
     const wantsGradient = one.grads.has(name) && !constant.includes(name);

@@ -1,0 +1,38 @@
+// cross-entropy backward: gradient · scale · (softmax(z)_k · Σ t − t_k), t the one-hot label or the soft target; 0 for
+// ignored rows. One invocation computes one element.
+requires immediate_address_space;
+
+// #include "../common/value.wgsl"
+// #include "../common/accurate-math.wgsl"
+
+const SOFT = false;
+
+struct Params { rows: u32, classes: u32, ignored: u32 }
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> gradient: array<f32>;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> labels: array<u32>;
+@group(0) @binding(3) var<storage, read> targets: array<f32>;
+@group(0) @binding(4) var<storage, read> logSum: array<vec2f>;
+@group(0) @binding(5) var<storage, read> scale: array<f32>;
+@group(0) @binding(6) var<storage, read_write> out: array<f32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.y * count.x + wid.x) * 64u + lane;
+  if (i >= params.rows * params.classes) { return; }
+  let row = i / params.classes;
+  let k = i - row * params.classes;
+  let parts = logSum[row];
+  let probability = accurateExp(logits[i] - parts.x - parts.y);
+  var d = 0.0;
+  if (SOFT) {
+    var total = 0.0;
+    for (var j = 0u; j < params.classes; j++) { total += targets[row * params.classes + j]; }
+    d = probability * total - targets[i];
+  } else if (labels[row] != params.ignored) {
+    d = probability - select(0.0, 1.0, labels[row] == k);
+  }
+  out[i] = d * gradient[0] * scale[0];
+}

@@ -1,0 +1,23 @@
+// maxPool2d: out[n, y, x, c] = max over the window of x[n, y·SH − PH + ky, x·SW − PW + kx, c]; positions outside count
+// as −∞. `taps` keeps ky·KW + kx of the first maximum, a byte per output. One invocation computes four neighbours of
+// `out` (so that it writes whole words of taps), one after the other.
+requires immediate_address_space;
+
+// #include "../common/value.wgsl"
+// #include "max-window.wgsl"
+
+@group(0) @binding(2) var<storage, read_write> taps: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.y * count.x + wid.x) * 64u + lane;
+  var word = 0u;
+  for (var k = 0u; k < 4u; k++) {
+    let index = 4u * i + k;
+    if (index >= params.outputs) { break; }
+    let best = window(index);
+    out[index] = best.value;
+    word |= best.tap << (8u * k);
+  }
+  if (4u * i < params.outputs) { taps[i] = word; }
+}

@@ -1,0 +1,97 @@
+import { VEC4 } from '../common/value.ts';
+import { type Constants, defineKernel, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
+
+const params = {
+  batch: 'u32',
+  height: 'u32',
+  width: 'u32',
+  channels: 'u32',
+  outHeight: 'u32',
+  outWidth: 'u32',
+  kernelHeight: 'u32',
+  kernelWidth: 'u32',
+  strideHeight: 'u32',
+  strideWidth: 'u32',
+  padHeight: 'u32',
+  padWidth: 'u32',
+} as const;
+type P = keyof typeof params;
+type Numbers = Readonly<Record<P, number>>;
+
+const inputs = ({ batch, height, width, channels }: Numbers) => batch * height * width * channels;
+const outputs = ({ batch, outHeight, outWidth, channels }: Numbers) => batch * outHeight * outWidth * channels;
+
+const constantsOf = (p: Numbers): Constants => ({
+  KH: p.kernelHeight,
+  KW: p.kernelWidth,
+  SH: p.strideHeight,
+  SW: p.strideWidth,
+  PH: p.padHeight,
+  PW: p.padWidth,
+});
+
+/** Two rungs over the `side` that a kernel writes; `perInvocation` elements of it on the scalar rung. */
+const ladder = (
+  text: { readonly naive: string; readonly vec4: string },
+  side: (p: Numbers) => number,
+  more: Constants = {},
+  perInvocation = 1,
+): Variant<P>[] =>
+  [1, 4].map((width) => ({
+    name: width === 1 ? 'naive' : 'vec4',
+    adds: width === 1 ? 'one element at a time' : 'four channels per invocation',
+    supports: ({ channels }) => channels % width === 0,
+    passes: (p) => [
+      {
+        source: wgsl(import.meta.url, width === 1 ? text.naive : text.vec4),
+        constants: { ...constantsOf(p), ...more, ...(width === 4 ? VEC4 : {}) },
+        params: { inputs: inputs(p) / width, outputs: outputs(p) / width, channels: p.channels / width },
+        workgroups: workgroupsFor(side(p), 64 * (width === 4 ? 4 : perInvocation)),
+      },
+    ],
+  }));
+
+const area = (p: Numbers) => p.kernelHeight * p.kernelWidth;
+
+export const maxPoolKernel = defineKernel({
+  name: 'maxPool',
+  computes: 'out = max over the window; taps = where in it, a byte each',
+  bindings: { x: 'read', out: 'write', taps: 'write' },
+  params,
+  cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),
+  variants: ladder({ naive: 'max-pool.wgsl', vec4: 'max-pool-vec4.wgsl' }, outputs, {}, 4),
+});
+
+export const maxPoolBackwardKernel = defineKernel({
+  name: 'maxPoolBackward',
+  computes: 'out = Σ gradient of the windows whose maximum is here',
+  bindings: { gradient: 'read', taps: 'read', out: 'write' },
+  params,
+  cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),
+  variants: ladder({ naive: 'max-pool-backward.wgsl', vec4: 'max-pool-backward-vec4.wgsl' }, inputs),
+});
+
+const both = (file: string) => ({ naive: file, vec4: file });
+
+/** `adaptive`: windows from the sizes alone. */
+const average = (adaptive: boolean) => ({
+  forward: defineKernel({
+    name: adaptive ? 'adaptiveAvgPool' : 'avgPool',
+    computes: 'out = mean over the window',
+    bindings: { x: 'read', out: 'write' },
+    params,
+    cost: (p) => ({ flops: inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
+    variants: ladder(both('average-pool.wgsl'), outputs, { ADAPTIVE: adaptive }),
+  }),
+  backward: defineKernel({
+    name: adaptive ? 'adaptiveAvgPoolBackward' : 'avgPoolBackward',
+    computes: 'out = Σ gradient / window size over the windows that cover it',
+    bindings: { gradient: 'read', out: 'write' },
+    params,
+    cost: (p) => ({ flops: inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
+    variants: ladder(both('average-pool-backward.wgsl'), inputs, { ADAPTIVE: adaptive }),
+  }),
+});
+
+export const avgPoolKernels = average(false);
+export const adaptiveAvgPoolKernels = average(true);
