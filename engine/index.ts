@@ -16,6 +16,7 @@ export { type AugmentOptions, augment, standardise } from './ops/augment.ts';
 export { biMap } from './ops/bi-map.ts';
 export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d, type Pair } from './ops/conv.ts';
 export { type CovarianceOptions, covariance, covarianceWithTrace } from './ops/covariance.ts';
+export { type CovarianceLogEigOptions, covarianceLogEig } from './ops/covariance-log-eig.ts';
 export {
   type CentreReduction,
   centreLoss,

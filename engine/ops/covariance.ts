@@ -48,7 +48,7 @@ export const empty = (like: Tensor, shape: readonly number[], label: string): Te
 export interface CovarianceAttributes {
   readonly eps: number;
   /** Receives tr(C) of each sample. */
-  readonly trace: Tensor;
+  readonly trace: Tensor | undefined;
 }
 
 /**
@@ -66,7 +66,7 @@ export const covarianceOp = defineOp<CovarianceAttributes>({
     const k = w ? w[1] : x[2];
     return [x[0], k, k];
   },
-  forward: ([x, w], out, { eps, trace }) => {
+  forward: ([x, w], out, { eps, trace = empty(x, [x.shape[0]], 'covariance trace') }) => {
     const [batch, positions, channels] = x.shape;
     const n = out.shape[1];
     const centred = centredPositions(x, 1 / Math.sqrt(positions - 1));
@@ -115,7 +115,7 @@ export interface CovarianceOptions {
   /** ε of the regulariser ε tr(C) I; default 1e-4. */
   readonly eps?: number;
   /** Orthonormal columns [channels, k]: the result is WᵀCW + ε tr(C) I, which equals Wᵀ(C + ε tr(C) I)W. */
-  readonly weight?: Tensor;
+  readonly weight?: Tensor | undefined;
 }
 
 /**

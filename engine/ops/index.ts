@@ -3,9 +3,11 @@ import { augmentOp, standardiseOp } from './augment.ts';
 import { biMapOp } from './bi-map.ts';
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
 import { covarianceOp } from './covariance.ts';
+import { chooseSamplesOp } from './covariance-log-eig.ts';
 import { distanceLossOp } from './distance-loss.ts';
 import { catOp, permuteOp, reshapeOp, sliceOp } from './layout.ts';
 import { linearOp } from './linear.ts';
+import { lowRankLogEigOp } from './low-rank-log-eig.ts';
 import { matmulOp } from './matmul.ts';
 import { normOp } from './norm.ts';
 import { padOp } from './pad.ts';
@@ -42,6 +44,7 @@ export const ops = {
   avgPool2d: avgPool2dOp,
   biMap: biMapOp,
   cat: catOp,
+  chooseSamples: chooseSamplesOp,
   clamp: clampOp,
   conv2d: conv2dOp,
   convTranspose2d: convTranspose2dOp,
@@ -55,6 +58,7 @@ export const ops = {
   linear: linearOp,
   log: logOp,
   logSoftmax: logSoftmaxOp,
+  lowRankLogEig: lowRankLogEigOp,
   matmul: matmulOp,
   maximum: maximumOp,
   maxPool2d: maxPool2dOp,

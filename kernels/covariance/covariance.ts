@@ -102,3 +102,18 @@ export const addScaledSamplesKernel = defineKernel({
     },
   ],
 });
+
+export const certifyKernel = defineKernel({
+  name: 'certify',
+  computes: 'out[b] = ε trace[b] ≥ floor and (1 + ε) trace[b] ≤ ceiling, with a margin of 1e-3',
+  bindings: { trace: 'read', out: 'write' },
+  params: { batch: 'u32', eps: 'f32', floor: 'f32', ceiling: 'f32' },
+  cost: ({ batch }) => ({ flops: 4 * batch, bytes: 8 * batch }),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one sample per invocation',
+      passes: ({ batch }) => [{ source: wgsl(import.meta.url, 'certify.wgsl'), workgroups: workgroupsFor(batch, 64) }],
+    },
+  ],
+});

@@ -3,10 +3,12 @@ import {
   backward,
   biMap,
   covariance,
+  covarianceLogEig,
   type Device,
   logEig,
   openDevice,
   reEig,
+  stiefelTangent,
   type Tensor,
   tensor,
 } from '../../engine/node.ts';
@@ -75,4 +77,27 @@ describe.each(['covariance', 'biMap', 'logEig', 'reEig'])('%s against float64', 
       1e-5,
     );
   });
+});
+
+describe.each(['full', 'auto'] as const)('the covariance head, path %s, against float64', (path) => {
+  it.each(referenceCases('spectral', 'covarianceLogEig').map((one) => [one.name, one] as const))(
+    '%s',
+    async (_, one) => {
+      const x = leaf(get(one.inputs, 'x'));
+      const weights = [...one.inputs].filter(([name]) => name.startsWith('weight')).map(([, t]) => leaf(t));
+      const out = covarianceLogEig(x, weights, { path });
+      const seed = get(one.gradOutputs, '');
+      backward(out, tensor(Float32Array.from(seed.data), seed.shape));
+      // Products rounded to f32 before the logarithm: full forms WᵀAW, whose rounding is relative to the largest eigenvalue.
+      const [forward, gradient] = path === 'full' ? [2e-5, 2e-4] : [5e-6, 3e-5];
+      const close = async (found: Tensor, expected: Float64Array, share: number, label: string) =>
+        expectClose(await found.floats(), expected, { rtol: 0, atol: share * Math.max(largest(expected), 0.1), label });
+      await close(out, get(one.outputs, '').data, forward, `${one.name} forward`);
+      await close(x.grad as Tensor, get(one.grads, 'x').data, gradient, `${one.name} gradient of x`);
+      for (const [i, weight] of weights.entries()) {
+        const tangent = stiefelTangent(weight, weight.grad as Tensor);
+        await close(tangent, get(one.tangents, `weight${i}`).data, gradient, `${one.name} tangent of weight ${i}`);
+      }
+    },
+  );
 });

@@ -1,0 +1,16 @@
+import { defineKernel, foldWorkgroups, wgsl } from '../kernel.ts';
+
+export const rowSvdKernel = defineKernel({
+  name: 'row-svd',
+  computes: 'matrix[b]ᵀ matrix[b] = Σ_k values[b, k] u_k u_kᵀ, u_k = vectors[b, k, :], for rows ≤ width; any order',
+  bindings: { matrix: 'read', values: 'write', vectors: 'write' },
+  params: { batch: 'u32', rows: 'u32', width: 'u32' },
+  cost: ({ batch, rows, width }) => ({ flops: 42 * batch * rows * rows * width, bytes: 8 * batch * rows * width }),
+  variants: [
+    {
+      name: 'serial',
+      adds: 'cyclic one-sided Jacobi, one invocation per matrix',
+      passes: ({ batch }) => [{ source: wgsl(import.meta.url, 'svd-serial.wgsl'), workgroups: foldWorkgroups(batch) }],
+    },
+  ],
+});
