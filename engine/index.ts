@@ -29,6 +29,7 @@ export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { cat, flatten, permute, reshape, slice, transpose } from './ops/layout.ts';
 export { linear } from './ops/linear.ts';
 export { matmul } from './ops/matmul.ts';
+export { argmax, confusionInto, correctCount } from './ops/metrics.ts';
 export { type BatchNormOptions, batchNorm, type InstanceNormOptions, instanceNorm } from './ops/norm.ts';
 export { type Padding, reflectionPad2d, zeroPad2d } from './ops/pad.ts';
 export {

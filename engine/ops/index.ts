@@ -9,6 +9,7 @@ import { catOp, permuteOp, reshapeOp, sliceOp } from './layout.ts';
 import { linearOp } from './linear.ts';
 import { lowRankLogEigOp } from './low-rank-log-eig.ts';
 import { matmulOp } from './matmul.ts';
+import { argmaxOp, correctCountOp } from './metrics.ts';
 import { normOp } from './norm.ts';
 import { padOp } from './pad.ts';
 import { adaptiveAvgPool2dOp, avgPool2dOp, maxPool2dOp } from './pool.ts';
@@ -40,6 +41,7 @@ export const ops = {
   affine: affineOp,
   amax: amaxOp,
   amin: aminOp,
+  argmax: argmaxOp,
   augment: augmentOp,
   avgPool2d: avgPool2dOp,
   biMap: biMapOp,
@@ -48,6 +50,7 @@ export const ops = {
   clamp: clampOp,
   conv2d: conv2dOp,
   convTranspose2d: convTranspose2dOp,
+  correctCount: correctCountOp,
   covariance: covarianceOp,
   crossEntropy: crossEntropyOp,
   distanceLoss: distanceLossOp,
