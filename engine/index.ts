@@ -1,5 +1,24 @@
 export * from './errors.ts';
 export { floatToHalf, halfToFloat } from './half.ts';
+export { HistoryPool, type PoolDecision } from './history-pool.ts';
+export {
+  type Initializer,
+  kaimingNormal,
+  kaimingUniform,
+  normalInit,
+  truncatedNormalInit,
+  xavierUniform,
+  zerosInit,
+} from './nn/init.ts';
+export {
+  BatchNorm,
+  type BatchNormLayerOptions,
+  Conv2d,
+  ConvTranspose2d,
+  InstanceNorm2d,
+  Linear,
+  type WeightOptions,
+} from './nn/layers.ts';
 export { type LoadReport, Module, Sequential, type StateDict } from './nn/module.ts';
 export {
   convLayout,
@@ -58,7 +77,7 @@ export type { Device, DeviceInfo } from './runtime/device.ts';
 export { formatBytes, type MemorySnapshot } from './runtime/memory.ts';
 export { formatEntry, type ProfileEntry } from './runtime/profiler.ts';
 export { type LoggedRow, ScalarLog } from './scalar-log.ts';
-export { backward, gradEnabled, noGrad } from './tape.ts';
+export { backward, checkpoint, gradEnabled, noGrad } from './tape.ts';
 export {
   currentDevice,
   type DType,

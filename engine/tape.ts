@@ -139,3 +139,50 @@ export function backward(root: Tensor, gradient?: Tensor): void {
     }
   });
 }
+
+/** Runs `body` with the tape recording, whatever stands around it. */
+function enableGrad<T>(body: () => T): T {
+  const before = recording;
+  recording = true;
+  try {
+    return body();
+  } finally {
+    recording = before;
+  }
+}
+
+const checkpointOp: DifferentiableOp<{ body: (x: Tensor) => Tensor }> = {
+  name: 'checkpoint',
+  outputShape: ([x]) => x,
+  forward: () => [],
+  backward: (gradient, [x], { body }) => {
+    const leaf = x.detach();
+    leaf.requiresGrad = true;
+    backward(
+      enableGrad(() => body(leaf)),
+      gradient,
+    );
+    const result = leaf.grad;
+    leaf.grad = undefined;
+    touched?.delete(leaf);
+    return [result];
+  },
+};
+
+/**
+ * Rematerialisation (PyTorch's `checkpoint`): runs `body` without keeping its intermediate values, and runs it a second
+ * time when its gradient is wanted. Memory for time; the gradients have the same bits. `body` must give the same values
+ * both times: no random draws, no running statistics.
+ */
+export function checkpoint(body: (x: Tensor) => Tensor, x: Tensor): Tensor {
+  if (!recording) return body(x);
+  const output = noGrad(() => body(x));
+  output.node = {
+    op: checkpointOp as DifferentiableOp<unknown>,
+    attributes: { body },
+    inputs: [x],
+    inputShapes: [x.shape],
+    saved: [x],
+  };
+  return output;
+}

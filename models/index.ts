@@ -14,6 +14,14 @@ export {
   toClassifierName,
   type VfesoConfig,
 } from './classifiers.ts';
+export {
+  CycleGan,
+  type CycleGanConfig,
+  type CycleGanLosses,
+  cycleGanConfig,
+  PatchDiscriminator,
+  ResnetGenerator,
+} from './cyclegan.ts';
 export type { Layer, NetworkPlan } from './layers.ts';
 export { exportOnnx, type OnnxOptions } from './onnx/export.ts';
 export { caffePreprocessing, imageNetPreprocessing, type Preprocessing } from './preprocessing.ts';

@@ -40,8 +40,8 @@ export abstract class Module {
   }
 
   /** Parameters and running statistics, everything a state dict holds. */
-  *namedState(): Generator<[string, Parameter]> {
-    for (const [path, module] of this.namedModules()) {
+  *namedState(prefix = ''): Generator<[string, Parameter]> {
+    for (const [path, module] of this.namedModules(prefix)) {
       for (const [name, value] of Object.entries(module)) {
         if (value instanceof Parameter) yield [path ? `${path}.${name}` : name, value];
       }
@@ -49,8 +49,8 @@ export abstract class Module {
   }
 
   /** What an optimiser trains: `requiresGrad` is set. */
-  *namedParameters(): Generator<[string, Parameter]> {
-    for (const entry of this.namedState()) if (entry[1].requiresGrad) yield entry;
+  *namedParameters(prefix = ''): Generator<[string, Parameter]> {
+    for (const entry of this.namedState(prefix)) if (entry[1].requiresGrad) yield entry;
   }
 
   parameters(): Parameter[] {

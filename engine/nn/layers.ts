@@ -1,0 +1,170 @@
+import { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d } from '../ops/conv.ts';
+import type { EpilogueOptions } from '../ops/epilogue.ts';
+import { linear } from '../ops/linear.ts';
+import { batchNorm, instanceNorm } from '../ops/norm.ts';
+import { defaultGenerator, type Generator } from '../random.ts';
+import type { Tensor } from '../tensor.ts';
+import { type Initializer, kaimingUniform } from './init.ts';
+import { Module } from './module.ts';
+import { convLayout, convTransposeLayout, type Layout, linearLayout, Parameter } from './parameter.ts';
+
+/** What layers with a weight have in common. */
+export interface WeightOptions {
+  /** Default true. */
+  readonly bias?: boolean;
+  /** Default kaimingUniform, PyTorch's. */
+  readonly init?: Initializer;
+  /** Of the bias. Default: like the weight in PyTorch, uniform within ±√(1 / fanIn). */
+  readonly biasInit?: Initializer;
+  /** Default: the default generator (manualSeed). */
+  readonly generator?: Generator;
+}
+
+const makeWeight = (
+  shape: readonly number[],
+  layout: Layout,
+  fan: { fanIn: number; fanOut: number },
+  outputs: number,
+  options: WeightOptions,
+): { weight: Parameter; bias: Parameter | undefined } => {
+  const { bias = true, init = kaimingUniform, biasInit = kaimingUniform, generator = defaultGenerator() } = options;
+  const count = shape.reduce((n, d) => n * d, 1);
+  const weight = new Parameter(init(generator, count, fan), shape, { layout, label: 'weight' });
+  return {
+    weight,
+    bias: bias
+      ? new Parameter(biasInit(generator, outputs, fan), [outputs], { role: 'bias', label: 'bias' })
+      : undefined,
+  };
+};
+
+/** y = x · Wᵀ + b with an optional activation. State: weight [out, in], bias [out]. */
+export class Linear extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  readonly #options: EpilogueOptions;
+
+  /** `layout`: how the state dict orders the input features (flattenedLinearLayout behind a flattened picture). */
+  constructor(
+    inFeatures: number,
+    outFeatures: number,
+    options: WeightOptions & EpilogueOptions & { layout?: Layout } = {},
+  ) {
+    super();
+    const fan = { fanIn: inFeatures, fanOut: outFeatures };
+    const made = makeWeight([inFeatures, outFeatures], options.layout ?? linearLayout, fan, outFeatures, options);
+    this.weight = made.weight;
+    this.bias = made.bias;
+    this.#options = options;
+  }
+
+  forward(x: Tensor): Tensor {
+    return linear(x, this.weight, this.bias, this.#options);
+  }
+}
+
+/** Convolution of [batch, h, w, in] with an optional activation. State: weight [out, in / groups, kh, kw], bias [out]. */
+export class Conv2d extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  readonly #options: Conv2dOptions;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number,
+    options: WeightOptions & Conv2dOptions = {},
+  ) {
+    super();
+    const depth = inChannels / (options.groups ?? 1);
+    const window = kernelSize * kernelSize;
+    const fan = { fanIn: depth * window, fanOut: (outChannels / (options.groups ?? 1)) * window };
+    const made = makeWeight([kernelSize, kernelSize, depth, outChannels], convLayout, fan, outChannels, options);
+    this.weight = made.weight;
+    this.bias = made.bias;
+    this.#options = options;
+  }
+
+  forward(x: Tensor): Tensor {
+    return conv2d(x, this.weight, this.bias, this.#options);
+  }
+}
+
+/** Transposed convolution. State: weight [in, out, kh, kw], bias [out]. */
+export class ConvTranspose2d extends Module {
+  readonly weight: Parameter;
+  readonly bias: Parameter | undefined;
+  readonly #options: ConvTranspose2dOptions;
+
+  constructor(
+    inChannels: number,
+    outChannels: number,
+    kernelSize: number,
+    options: WeightOptions & ConvTranspose2dOptions = {},
+  ) {
+    super();
+    const window = kernelSize * kernelSize;
+    // PyTorch counts the fan of the transposed weight's second dimension.
+    const fan = { fanIn: outChannels * window, fanOut: inChannels * window };
+    const shape = [kernelSize, kernelSize, outChannels, inChannels];
+    const made = makeWeight(shape, convTransposeLayout, fan, outChannels, options);
+    this.weight = made.weight;
+    this.bias = made.bias;
+    this.#options = options;
+  }
+
+  forward(x: Tensor): Tensor {
+    return convTranspose2d(x, this.weight, this.bias, this.#options);
+  }
+}
+
+export interface BatchNormLayerOptions {
+  /** γ and β (PyTorch's default), β alone (TF-Slim's), or neither. Default 'affine'. */
+  readonly affine?: 'affine' | 'shift' | 'none';
+  /** Default 1e-5. */
+  readonly eps?: number;
+  /** Share of the batch in the running statistics. Default 0.1. */
+  readonly momentum?: number;
+  readonly activation?: 'none' | 'relu' | 'leakyRelu';
+  readonly negativeSlope?: number;
+}
+
+/** Batch norm over all axes but the last: pictures and vectors alike. State keys as PyTorch's BatchNorm. */
+export class BatchNorm extends Module {
+  readonly weight: Parameter | undefined;
+  readonly bias: Parameter | undefined;
+  readonly running_mean: Parameter;
+  readonly running_var: Parameter;
+  readonly #options: BatchNormLayerOptions;
+
+  constructor(channels: number, options: BatchNormLayerOptions = {}) {
+    super();
+    const { affine = 'affine' } = options;
+    const vector = (value: number, role: 'norm' | 'statistic'): Parameter =>
+      new Parameter(new Float32Array(channels).fill(value), [channels], { role, label: `batch norm ${role}` });
+    this.weight = affine === 'affine' ? vector(1, 'norm') : undefined;
+    this.bias = affine === 'none' ? undefined : vector(0, 'norm');
+    this.running_mean = vector(0, 'statistic');
+    this.running_var = vector(1, 'statistic');
+    this.#options = options;
+  }
+
+  forward(x: Tensor): Tensor {
+    const { weight, bias, running_mean: runningMean, running_var: runningVar, training } = this;
+    return batchNorm(x, { weight, bias, runningMean, runningVar, training, ...this.#options });
+  }
+}
+
+/** Instance norm without scale and shift, as PyTorch's default; `residual` is added after the activation. */
+export class InstanceNorm2d extends Module {
+  readonly #options: { eps?: number; activation?: 'none' | 'relu' | 'leakyRelu'; negativeSlope?: number };
+
+  constructor(options: { eps?: number; activation?: 'none' | 'relu' | 'leakyRelu'; negativeSlope?: number } = {}) {
+    super();
+    this.#options = options;
+  }
+
+  forward(x: Tensor, residual?: Tensor): Tensor {
+    return instanceNorm(x, { residual, ...this.#options });
+  }
+}
