@@ -62,6 +62,7 @@ export {
 export { amax, amin, mean, sum } from './ops/reduce.ts';
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, softmax } from './ops/softmax.ts';
 export { type ClampOptions, logEig, reEig, sqrtEig } from './ops/spectral.ts';
+export { ssim } from './ops/ssim.ts';
 export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
 export { Adam, type AdamOptions } from './optim/adam.ts';
 export { Optimizer, type OptimizerOptions } from './optim/optimizer.ts';

@@ -16,6 +16,7 @@ import { adaptiveAvgPool2dOp, avgPool2dOp, maxPool2dOp } from './pool.ts';
 import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
 import { crossEntropyOp, logSoftmaxOp, softmaxOp } from './softmax.ts';
 import { spectralOp } from './spectral.ts';
+import { ssimOp } from './ssim.ts';
 import {
   absOp,
   affineOp,
@@ -81,6 +82,7 @@ export const ops = {
   spectral: spectralOp,
   sqrt: sqrtOp,
   square: squareOp,
+  ssim: ssimOp,
   standardise: standardiseOp,
   sub: subOp,
   sum: sumOp,

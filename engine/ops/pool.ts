@@ -20,21 +20,30 @@ export interface PoolOptions {
 export interface MaxPoolOptions extends PoolOptions {
   /** Rows and columns of −∞ on each side, at most half the window. Default 0. */
   readonly padding?: number | readonly [number, number];
+  /** Also windows that only begin within the picture. Default false. */
+  readonly ceilMode?: boolean;
 }
 
 export interface PoolAttributes {
   readonly kernel: readonly [number, number];
   readonly stride: readonly [number, number];
   readonly padding: readonly [number, number];
+  readonly ceilMode: boolean;
 }
 
 const pair = (value: number | readonly [number, number]): readonly [number, number] =>
   typeof value === 'number' ? [value, value] : value;
 
-/** Windows that fit whole (floor mode). */
-function pooledShape(name: string, x: Shape, { kernel, stride, padding }: PoolAttributes): Shape {
+/** Windows that fit whole; with `ceilMode` also the last one that begins in the picture or the padding before it. */
+function pooledShape(name: string, x: Shape, { kernel, stride, padding, ceilMode }: PoolAttributes): Shape {
   if (x.length !== 4) throw shapeError(name, [x], 'Needed: x [n, h, w, c].');
-  const out = [0, 1].map((i) => Math.floor((x[1 + i] + 2 * padding[i] - kernel[i]) / stride[i]) + 1);
+  const out = [0, 1].map((i) => {
+    const [n, p] = [x[1 + i], padding[i]];
+    const steps = (n + 2 * p - kernel[i]) / stride[i];
+    if (!ceilMode) return Math.floor(steps) + 1;
+    const last = Math.ceil(steps);
+    return last * stride[i] < n + p ? last + 1 : last;
+  });
   if (!(out[0] > 0 && out[1] > 0)) {
     throw new ShapeError(`${name}: a window of ${kernel.join('×')} does not fit into ${formatShape(x)}.`, {
       remedy: 'Use a larger picture, a smaller window, or leave out a pooling.',
@@ -122,12 +131,12 @@ function attributesOf(name: string, options: MaxPoolOptions): PoolAttributes {
       remedy: 'Use integers from 0 to half the window.',
     });
   }
-  return { kernel, stride, padding };
+  return { kernel, stride, padding, ceilMode: options.ceilMode ?? false };
 }
 
 /**
- * Largest value per window of x [n, h, w, c] → [n, h', w', c], h' = ⌊(h + 2·padding − kernel) / stride⌋ + 1. The
- * gradient goes to the first maximum of each window, as in PyTorch.
+ * Largest value per window of x [n, h, w, c] → [n, h', w', c], h' = ⌊(h + 2·padding − kernel) / stride⌋ + 1 (⌈ ⌉
+ * with `ceilMode`). The gradient goes to the first maximum of each window, as in PyTorch.
  */
 export const maxPool2d = (x: Tensor, options: MaxPoolOptions): Tensor =>
   apply(maxPool2dOp, [x], attributesOf('maxPool2d', options));
@@ -143,7 +152,7 @@ export function adaptiveAvgPool2d(x: Tensor, outputSize: number | readonly [numb
     throw new ConfigError(`adaptiveAvgPool2d: outputSize ${size.join('×')}.`, { remedy: 'Use integers from 1.' });
   }
   if (sameShape(x.shape.slice(1, 3), size)) return x;
-  return apply(adaptiveAvgPool2dOp, [x], { kernel: size, stride: [1, 1], padding: [0, 0] });
+  return apply(adaptiveAvgPool2dOp, [x], { kernel: size, stride: [1, 1], padding: [0, 0], ceilMode: false });
 }
 
 /** Mean over the positions of x [n, h, w, c] → [n, c]. */

@@ -20,6 +20,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   switch ACTIVATION {
     case 3u: { out[i] = g * (1.0 - v * v); }
     case 4u: { out[i] = g * v * (1.0 - v); }
+    case 5u: { out[i] = select(vec4f(0.0), g, (v > vec4f(0.0)) & (v < vec4f(6.0))); }
     default: { out[i] = select(params.slope * g, g, v > vec4f(0.0)); }
   }
 }

@@ -1,10 +1,10 @@
 import { defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
 
 /** Activations that products apply in their epilogue, in the order of the WGSL constant ACTIVATION. */
-export const ACTIVATIONS = ['none', 'relu', 'leakyRelu', 'tanh', 'sigmoid'] as const;
+export const ACTIVATIONS = ['none', 'relu', 'leakyRelu', 'tanh', 'sigmoid', 'relu6'] as const;
 export type Activation = (typeof ACTIVATIONS)[number];
 
-/** One pipeline serves the first three, which differ in the slope alone; tanh and sigmoid take `activationPass`. */
+/** One pipeline serves the first three, which differ in the slope alone; the others take `activationPass`. */
 export const isSlopeOnly = (activation: number): boolean => activation <= 2;
 
 /** f over `size` elements of the buffer `out`, in place. */

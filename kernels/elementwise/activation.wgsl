@@ -1,4 +1,4 @@
-// activation: out[i] = f(out[i]) in place, the epilogue of products whose kernel leaves tanh and sigmoid to a second
+// activation: out[i] = f(out[i]) in place, the epilogue of products whose kernel leaves tanh, sigmoid and relu6 to a second
 // pass. One invocation: one vec4.
 requires immediate_address_space;
 

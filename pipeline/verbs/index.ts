@@ -4,6 +4,8 @@ import { doctor } from './doctor.ts';
 import { exportLabelsVerb } from './export-labels.ts';
 import { importLabels } from './import-labels.ts';
 import { label } from './label.ts';
+import { merge } from './merge.ts';
+import { prepare } from './prepare.ts';
 import { summary } from './summary.ts';
 import { synth } from './synth.ts';
 
@@ -14,4 +16,14 @@ import { synth } from './synth.ts';
 export type Verb = (program: Command) => void;
 
 /** In the order of the pipeline, which is the order of `kindergrad --help`. */
-export const verbs: readonly Verb[] = [synth, label, aggregate, exportLabelsVerb, importLabels, summary, doctor];
+export const verbs: readonly Verb[] = [
+  synth,
+  prepare,
+  merge,
+  label,
+  aggregate,
+  exportLabelsVerb,
+  importLabels,
+  summary,
+  doctor,
+];

@@ -159,6 +159,18 @@ describe('gradients against central differences', () => {
       truth: matmulTruth(4, 5, 6, Math.tanh),
       inputs: [input([4, 5]), input([5, 6], 2), input([6], 3)],
     }));
+  it('linear with bias and relu6, below 0 and above 6', async () => {
+    const [x, w, b] = [input([4, 5]), input([5, 6], 2), input([6], 3)];
+    const spread = { ...x, data: x.data.map((v) => 9 * v) };
+    const truth = matmulTruth(4, 5, 6, (v) => Math.min(Math.max(v, 0), 6));
+    const values = truth(Float64Array.from(spread.data), Float64Array.from(w.data), Float64Array.from(b.data));
+    expect([values.includes(0), values.includes(6), values.some((v) => v > 0 && v < 6)]).toEqual([true, true, true]);
+    await gradCheck({
+      op: (...given) => linear(given[0], given[1], given[2], { activation: 'relu6' }),
+      truth,
+      inputs: [spread, w, b],
+    });
+  });
   it('conv2d with stride, padding, groups, bias and sigmoid', () =>
     gradCheck({
       op: (x, w, b) => conv2d(x, w, b, { stride: 2, padding: 1, groups: 2, activation: 'sigmoid' }),

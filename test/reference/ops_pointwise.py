@@ -86,9 +86,11 @@ def reductions(family):
 
 
 def pooling(family):
-    def max_pool(name, x, kernel, stride, padding=(0, 0)):
+    def max_pool(name, x, kernel, stride, padding=(0, 0), ceil_mode=False):
         attributes = {"kernelSize": kernel, "stride": stride, "padding": padding}
-        run = lambda x: nhwc(F.max_pool2d(nchw(x), kernel, stride, padding))
+        if ceil_mode:
+            attributes["ceilMode"] = True
+        run = lambda x: nhwc(F.max_pool2d(nchw(x), kernel, stride, padding, ceil_mode=ceil_mode))
         family.case(f"maxPool2d-{name}", "maxPool2d", run, {"x": x}, attributes)
 
     max_pool("even", (2, 6, 4, 8), (2, 2), (2, 2))
@@ -98,6 +100,9 @@ def pooling(family):
     max_pool("padded", (1, 7, 6, 4), (3, 3), (2, 2), (1, 1))
     max_pool("stride1", (1, 5, 4, 2), (2, 2), (1, 1))
     max_pool("uneven", (1, 6, 7, 2), (2, 3), (2, 1))
+    max_pool("ceil", (2, 5, 7, 4), (2, 2), (2, 2), ceil_mode=True)
+    # A window that would start in the padding at the end is left out.
+    max_pool("ceil-padded", (1, 5, 6, 3), (2, 2), (2, 2), (1, 1), ceil_mode=True)
     ties = np.repeat(np.repeat(family.rng("ties").integers(0, 2, (1, 3, 3, 4)), 2, 1), 2, 2).astype(float)
     max_pool("ties-take-the-first", ties, (2, 2), (2, 2))
 

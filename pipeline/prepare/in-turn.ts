@@ -1,0 +1,11 @@
+/** Runs async work one after the other, in the order it was given; a failure does not stop what follows. */
+export type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+
+export function inTurn(): InTurn {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+}
