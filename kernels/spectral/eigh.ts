@@ -1,4 +1,5 @@
 import { defineKernel, foldWorkgroups, wgsl } from '../kernel.ts';
+import { lanesVariant } from './eigh-lanes.ts';
 
 export const eighKernel = defineKernel({
   name: 'eigh',
@@ -16,5 +17,6 @@ export const eighKernel = defineKernel({
         { source: wgsl(import.meta.url, 'eigh-serial.wgsl'), params: { zero: 0 }, workgroups: foldWorkgroups(batch) },
       ],
     },
+    lanesVariant,
   ],
 });
