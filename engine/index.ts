@@ -36,6 +36,7 @@ export { biMap } from './ops/bi-map.ts';
 export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d, type Pair } from './ops/conv.ts';
 export { type CovarianceOptions, covariance, covarianceWithTrace } from './ops/covariance.ts';
 export { type CovarianceLogEigOptions, covarianceLogEig } from './ops/covariance-log-eig.ts';
+export { type DifferenceLossOptions, l1Loss, mseLoss } from './ops/difference-loss.ts';
 export {
   type CentreReduction,
   centreLoss,
@@ -43,6 +44,7 @@ export {
   distanceLoss,
   updateCentres,
 } from './ops/distance-loss.ts';
+export { type DropoutOptions, dropout } from './ops/dropout.ts';
 export type { Activation } from './ops/epilogue.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { cat, flatten, permute, reshape, slice, transpose } from './ops/layout.ts';
@@ -60,6 +62,7 @@ export {
   type PoolOptions,
 } from './ops/pool.ts';
 export { amax, amin, mean, sum } from './ops/reduce.ts';
+export { type SeBlockOptions, seBlock } from './ops/se-block.ts';
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, softmax } from './ops/softmax.ts';
 export { type ClampOptions, logEig, reEig, sqrtEig } from './ops/spectral.ts';
 export { ssim } from './ops/ssim.ts';

@@ -4,7 +4,9 @@ import { biMapOp } from './bi-map.ts';
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
 import { covarianceOp } from './covariance.ts';
 import { chooseSamplesOp } from './covariance-log-eig.ts';
+import { l1LossOp, mseLossOp } from './difference-loss.ts';
 import { distanceLossOp } from './distance-loss.ts';
+import { dropoutOp } from './dropout.ts';
 import { catOp, permuteOp, reshapeOp, sliceOp } from './layout.ts';
 import { linearOp } from './linear.ts';
 import { lowRankLogEigOp } from './low-rank-log-eig.ts';
@@ -14,6 +16,7 @@ import { normOp } from './norm.ts';
 import { padOp } from './pad.ts';
 import { adaptiveAvgPool2dOp, avgPool2dOp, maxPool2dOp } from './pool.ts';
 import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
+import { seBlockOp } from './se-block.ts';
 import { crossEntropyOp, logSoftmaxOp, softmaxOp } from './softmax.ts';
 import { spectralOp } from './spectral.ts';
 import { ssimOp } from './ssim.ts';
@@ -57,7 +60,9 @@ export const ops = {
   distanceLoss: distanceLossOp,
   div: divOp,
   divide: divideOp,
+  dropout: dropoutOp,
   exp: expOp,
+  l1Loss: l1LossOp,
   leakyRelu: leakyReluOp,
   linear: linearOp,
   log: logOp,
@@ -68,6 +73,7 @@ export const ops = {
   maxPool2d: maxPool2dOp,
   mean: meanOp,
   minimum: minimumOp,
+  mseLoss: mseLossOp,
   mul: mulOp,
   norm: normOp,
   pad2d: padOp,
@@ -76,6 +82,7 @@ export const ops = {
   reciprocal: reciprocalOp,
   relu: reluOp,
   reshape: reshapeOp,
+  seBlock: seBlockOp,
   sigmoid: sigmoidOp,
   slice: sliceOp,
   softmax: softmaxOp,

@@ -56,6 +56,12 @@ checkAgainstReference('pointwise', {
     run: ({ x, target }, options) => k.crossEntropy(x, target, options as k.CrossEntropyOptions),
     labels: ['target'],
   },
+  l1Loss: { run: ({ x, target }, options) => k.l1Loss(x, target, options as k.DifferenceLossOptions) },
+  mseLoss: { run: ({ x, target }, options) => k.mseLoss(x, target, options as k.DifferenceLossOptions) },
+  seBlock: {
+    run: ({ x, weight1, weight2, ...biases }) => k.seBlock(x, weight1, weight2, biases),
+    transposed: ['weight1', 'weight2'],
+  },
 });
 
 describe('pointwise gradients by central differences', () => {

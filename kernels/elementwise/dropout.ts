@@ -1,0 +1,16 @@
+import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+
+export const dropoutKernel = defineKernel({
+  name: 'dropout',
+  computes: 'out = x / (1 − rate) where the draw is at least rate, else 0',
+  bindings: { x: 'read', out: 'write' },
+  params: { size: 'u32', rate: 'f32', call: 'u32', key0: 'u32', key1: 'u32' },
+  cost: ({ size }) => ({ flops: 40 * size, bytes: 8 * size }),
+  variants: [
+    {
+      name: 'vec4',
+      adds: 'four elements, one Philox block, per invocation',
+      passes: ({ size }) => [{ source: wgsl(import.meta.url, 'dropout.wgsl'), workgroups: workgroupsFor(size, 256) }],
+    },
+  ],
+});
