@@ -3,7 +3,7 @@ import { constants, existsSync, readFileSync } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import { freemem, homedir, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
-import { cacheFolder, formatBytes, matmul, nodePlatform, openDevice, tensor } from '../engine/node.ts';
+import { cacheFolder, formatBytes, KindergradError, matmul, nodePlatform, openDevice, tensor } from '../engine/node.ts';
 import { findFfmpeg } from '../setup/ffmpeg.mjs';
 import { adapterRemedy } from '../setup/vulkan.mjs';
 
@@ -79,6 +79,13 @@ function findUp(path: string, from: string): string | undefined {
   return dirname(from) === from ? undefined : findUp(path, dirname(from));
 }
 
+/** An error as a finding, with its own remedy where it has one. */
+function failure(subject: string, error: unknown, remedy: string): Finding {
+  const found = error instanceof Error ? error.message.split('\n')[0] : String(error);
+  const own = error instanceof KindergradError ? error.remedy : undefined;
+  return { subject, state: 'blocking', found, remedy: own ?? remedy };
+}
+
 /** The adapters Dawn offers, the one that training would use first. */
 async function findAdapters(): Promise<{ adapters: AdapterReport[]; finding: Finding }> {
   const subject = 'adapter';
@@ -111,8 +118,7 @@ async function findAdapters(): Promise<{ adapters: AdapterReport[]; finding: Fin
       },
     };
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
-    return { adapters: [], finding: { subject, state: 'blocking', found, remedy: adapterRemedy() } };
+    return { adapters: [], finding: { ...failure(subject, error, adapterRemedy()), remedy: adapterRemedy() } };
   }
 }
 
@@ -157,8 +163,7 @@ async function computes(): Promise<Finding> {
       remedy: 'The driver computes wrongly: install a newer one.',
     };
   } catch (error) {
-    const found = error instanceof Error ? error.message : String(error);
-    return { subject, state: 'blocking', found, remedy: 'The driver cannot run a kernel: install a newer one.' };
+    return failure(subject, error, 'The driver cannot run a kernel: install a newer one.');
   }
 }
 
@@ -206,8 +211,7 @@ async function pictures(): Promise<Finding> {
     const { versions } = (await import('sharp')).default;
     return { subject, state: 'fine', found: `sharp ${versions.sharp}, libvips ${versions.vips}` };
   } catch (error) {
-    const found = error instanceof Error ? error.message.split('\n')[0] : String(error);
-    return { subject, state: 'blocking', found: `sharp does not load: ${found}`, remedy: 'Run `npm ci` again.' };
+    return failure(subject, error, 'Run `npm ci` again: sharp does not load.');
   }
 }
 
