@@ -1,0 +1,78 @@
+/** How many pictures of which class a balanced data set lacks, and what they are made from. */
+import { ConfigError, DataError } from '../../engine/index.ts';
+import type { DataSet, Picture } from '../dataset/read.ts';
+
+/** One CycleGAN to train: pictures of `from` become pictures of `to`. */
+export interface BalanceTask {
+  readonly from: string;
+  readonly to: string;
+  /** Pictures to add. */
+  readonly make: number;
+}
+
+/** `happy=4000,sad=4025` → sizes wanted per class. */
+export function parseTargets(text: string, classes: readonly string[]): Map<string, number> {
+  const wanted = new Map<string, number>();
+  for (const pair of text.split(',')) {
+    const match = /^\s*([^=]+?)\s*=\s*(\d+)\s*$/.exec(pair);
+    if (!match || !classes.includes(match[1])) {
+      throw new ConfigError(`--to ${text}: "${pair}" is not of the form class=number.`, {
+        remedy: `Classes here: ${classes.join(', ')}. Example: --to ${classes.map((c) => `${c}=4000`).join(',')}`,
+      });
+    }
+    wanted.set(match[1], Number(match[2]));
+  }
+  return wanted;
+}
+
+/** Pictures per class, real and generated. */
+export function countByClass(data: DataSet): Map<string, number> {
+  const counts = new Map(data.classes.map((name) => [name, 0]));
+  for (const { label } of data.pictures) {
+    const name = data.classes[label];
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  return counts;
+}
+
+/**
+ * The tasks, in the order of the classes. Without `to` every class is brought to the size of the largest; `from` is the
+ * class that is turned into the others, the largest one by default.
+ */
+export function planBalance(data: DataSet, options: { to?: string; from?: string } = {}): BalanceTask[] {
+  const counts = countByClass(data);
+  const largest = [...counts].sort((a, b) => b[1] - a[1])[0][0];
+  const from = options.from ?? largest;
+  if (!counts.has(from)) {
+    throw new ConfigError(`--from ${from}: there is no such class.`, {
+      remedy: `Classes here: ${data.classes.join(', ')}.`,
+    });
+  }
+  const wanted = options.to
+    ? parseTargets(options.to, data.classes)
+    : new Map(data.classes.map((name) => [name, counts.get(largest) ?? 0]));
+  const tasks: BalanceTask[] = [];
+  for (const [to, size] of wanted) {
+    const make = size - (counts.get(to) ?? 0);
+    if (make <= 0) continue;
+    if (to === from) {
+      throw new ConfigError(`${to} is to grow to ${size}, but it is the class that the others are made from.`, {
+        remedy: 'Choose another with --from.',
+      });
+    }
+    tasks.push({ from, to, make });
+  }
+  return tasks;
+}
+
+/** Real pictures of a class that may be trained on: what the manifest keeps for tests is left out. */
+export function realPictures(data: DataSet, name: string): Picture[] {
+  const label = data.classes.indexOf(name);
+  const pictures = data.pictures.filter((p) => p.label === label && !p.generated && p.split !== 'test');
+  if (pictures.length < 2) {
+    throw new DataError(`The class ${name} has ${pictures.length} real pictures to learn from.`, {
+      remedy: 'A CycleGAN needs at least a few dozen of each of its two classes.',
+    });
+  }
+  return pictures;
+}
