@@ -189,6 +189,7 @@ function dlpPlan(config: DlpConfig): NetworkPlan {
       { kind: 'relu', name: 'classifier.relu1' },
       decision(config.classes),
     ],
+    init: 'he',
     featuresAfter: 'classifier.fc1',
   };
 }
@@ -198,9 +199,13 @@ function trunkPlan(config: TrunkConfig): NetworkPlan {
   return {
     input: [config.imageSize, config.imageSize, 3],
     layers: [...trunk(config.width, config, config.sePosition, config.seReduction), ...head.layers],
+    init: initOf(config),
     featuresAfter: head.featuresAfter,
   };
 }
+
+/** Weights of deviation 0.1 need batch norm behind them; without it He's keep the scale of the activations. */
+const initOf = (config: SecondOrderConfig): NetworkPlan['init'] => (config.batchNorm ? 'truncatedNormal' : 'he');
 
 /** What follows VGG16's pool4 in VFESO-DLSE; its input is the cached feature map. */
 function vfesoPlan(config: VfesoConfig): NetworkPlan {
@@ -213,7 +218,12 @@ function vfesoPlan(config: VfesoConfig): NetworkPlan {
     else layers.push(pool(`tail.pool${++pools}`));
   }
   const head = secondOrderHead(config);
-  return { input: extractorOutput(config), layers: [...layers, ...head.layers], featuresAfter: head.featuresAfter };
+  return {
+    input: extractorOutput(config),
+    layers: [...layers, ...head.layers],
+    init: initOf(config),
+    featuresAfter: head.featuresAfter,
+  };
 }
 
 function extractorOutput(config: VfesoConfig): number[] {

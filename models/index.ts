@@ -1,3 +1,4 @@
+export { Classifier, type ClassifierOutput, createModel } from './classifier.ts';
 export {
   type ClassifierConfigs,
   type ClassifierName,
@@ -23,9 +24,13 @@ export {
   ResnetGenerator,
 } from './cyclegan.ts';
 export type { Layer, NetworkPlan } from './layers.ts';
+export { Network } from './network.ts';
+export { createObjective, Objective, type ObjectiveOptions, type ObjectiveParts } from './objective.ts';
 export { exportOnnx, type OnnxOptions } from './onnx/export.ts';
+export { createOptimizer, type OptimizerConfig } from './optimizer.ts';
 export { caffePreprocessing, imageNetPreprocessing, type Preprocessing } from './preprocessing.ts';
 export { type LayerSummary, type NetworkSummary, summary } from './summary.ts';
+export { accumulateGradients, type Batch, type StepResult, type TrainStepOptions, trainStep } from './train-step.ts';
 export {
   type Vgg16Config,
   type Vgg16Pool,

@@ -243,6 +243,8 @@ export function ruleOf<L extends Layer>(layer: L): LayerRule<L> {
 export interface NetworkPlan {
   readonly input: ActivationShape;
   readonly layers: readonly Layer[];
+  /** How convolution and FC weights start: TF-Slim's truncated normal of deviation 0.1 (CovPoolFER), or He's. */
+  readonly init: 'truncatedNormal' | 'he';
   /** The layer whose output is the feature vector of the centre and distance loss. */
   readonly featuresAfter?: string;
 }

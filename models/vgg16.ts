@@ -73,7 +73,7 @@ export function vgg16Features(upTo: Vgg16Pool, config: Pick<Vgg16Config, 'imageS
     layers.push({ kind: 'maxPool2d', name: `features.${index}` });
     index += 1;
   }
-  return { input: [imageSize, imageSize, 3], layers };
+  return { input: [imageSize, imageSize, 3], layers, init: 'he' };
 }
 
 /** The whole classifier. */
@@ -98,6 +98,7 @@ export function vgg16Plan(config: Vgg16Config): NetworkPlan {
       { kind: 'dropout', name: 'classifier.5', p: config.dropout },
       linear('classifier.6', config.classes, 'none'),
     ],
+    init: 'he',
     featuresAfter: 'classifier.3',
   };
 }

@@ -15,7 +15,10 @@ function stridedCopy(op: string, x: Tensor, from: Walk, out: Tensor, to: Walk, s
   const { dims, strides } = mergeDimensions(op, shape, [from.strides, to.strides]);
   const [, d1, d2, d3] = dims;
   const [[x0, x1, x2, x3], [o0, o1, o2, o3]] = strides;
-  requireDtype(op, 'its input', x, 'f32');
+  requireDtype(op, 'its input', x, out.dtype);
+  if (x.dtype === 'u8') {
+    throw new ShapeError(`${op}: ${x.label} is u8.`, { remedy: 'Only four-byte types (f32, i32, u32) can be copied.' });
+  }
   x.device.run(
     stridedCopyKernel,
     { x: x.storage, out: out.storage },
@@ -70,6 +73,7 @@ function permuted(x: Tensor, dims: readonly number[], out: Tensor): void {
 
 export const permuteOp = defineOp<PermuteAttributes>({
   name: 'permute',
+  outputDtype: 'input',
   outputShape: ([x], { dims }) => {
     if (dims.length !== x.length || new Set(dims).size !== dims.length) {
       throw new ShapeError(`permute: [${dims.join(', ')}] is no order of the dimensions of ${formatShape(x)}.`, {
@@ -113,6 +117,7 @@ function embedded(x: Tensor, starts: readonly number[], shape: Shape): Tensor {
 
 export const sliceOp = defineOp<SliceAttributes>({
   name: 'slice',
+  outputDtype: 'input',
   outputShape: (_shapes, { shape }) => shape,
   forward: ([x], out, { starts }) => {
     cutOut(x, starts, out);
@@ -130,6 +135,7 @@ const along = (rank: number, dim: number, at: number): number[] =>
 
 export const catOp = defineOp<CatAttributes>({
   name: 'cat',
+  outputDtype: 'input',
   outputShape: (shapes, { dim }) => {
     const [first] = shapes;
     for (const shape of shapes) {

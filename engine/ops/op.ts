@@ -14,7 +14,8 @@ interface OpBase<A> {
   readonly name: string;
   /** The output's shape; throws ShapeError naming the op, what was found and what is allowed. */
   readonly outputShape: (inputs: readonly Shape[], attributes: A) => Shape;
-  readonly outputDtype?: DType;
+  /** Default f32; 'input': that of the first input. */
+  readonly outputDtype?: DType | 'input';
   /** The output shares its input's bytes (reshape): `forward` has nothing to write. */
   readonly view?: true;
   /** Writes `output`; returns the tensors that backward needs (inputs, output or others), and no more. */
@@ -59,7 +60,11 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): T
   const [first] = inputs;
   const output = op.view
     ? first.alias(shape)
-    : Tensor.empty(shape, { dtype: op.outputDtype ?? 'f32', device: first.device, label: op.name });
+    : Tensor.empty(shape, {
+        dtype: op.outputDtype === 'input' ? first.dtype : (op.outputDtype ?? 'f32'),
+        device: first.device,
+        label: op.name,
+      });
   const saved = op.forward(inputs, output, attributes);
   if ('backward' in op && gradEnabled() && inputs.some((t) => t.requiresGrad || t.node)) {
     output.node = { op: op as DifferentiableOp<unknown>, attributes, inputs, inputShapes, saved } satisfies TapeNode;

@@ -39,7 +39,7 @@ export const stridedCopyKernel = defineKernel({
   params: stridedParams,
   cost: ({ size }) => ({ flops: 0, bytes: 8 * size }),
   variants: [
-    { name: 'naive', adds: 'one element per invocation', passes: (p) => [copyPass(p, 1, {})] },
+    { name: 'naive', adds: 'one element per invocation', passes: (p) => [copyPass(p, 1, { Value: 'u32' })] },
     {
       name: 'vec4',
       adds: 'runs of four neighbours as one vec4',
@@ -47,7 +47,7 @@ export const stridedCopyKernel = defineKernel({
         p.x3 === 1 &&
         p.o3 === 1 &&
         [p.d3, p.xOffset, p.x0, p.x1, p.x2, p.outOffset, p.o0, p.o1, p.o2].every((v) => v % 4 === 0),
-      passes: (p) => [copyPass(p, 4, VEC4)],
+      passes: (p) => [copyPass(p, 4, { ...VEC4, Value: 'vec4u' })],
     },
   ],
 });

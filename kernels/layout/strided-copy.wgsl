@@ -1,5 +1,5 @@
 // strided copy: out[outOffset + Σ i_k · o_k] = x[xOffset + Σ i_k · x_k] over four (merged) dimensions, the last two
-// index digits innermost. Offsets and strides in Values. One invocation copies one Value.
+// index digits innermost. Offsets and strides in Values. One invocation copies one Value, bits of whatever type.
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"

@@ -17,7 +17,7 @@ class State:
 
     def __init__(self, rng, batch_norm):
         self.rng, self.batch_norm, self.training = rng, batch_norm, True
-        self.parameters, self.buffers = {}, {}
+        self.parameters, self.buffers, self.margin = {}, {}, float("inf")
 
     def normal(self, key, shape, std):
         if key not in self.parameters:
@@ -46,12 +46,17 @@ class State:
         y = F.batch_norm(flat, mean, var, None, bias, self.training, BN_MOMENTUM, BN_EPS)
         return y.reshape(x.shape)
 
+    def relu(self, x):
+        """Remembers how close a value came to 0 (in standard deviations), where 32-bit rounding could flip its sign."""
+        self.margin = min(self.margin, (x.detach().abs().min() / x.detach().std()).item())
+        return F.relu(x)
+
     def conv(self, number, x, channels):
         """conv 3x3 + batch norm (no conv bias) + ReLU, or conv 3x3 with bias + ReLU."""
         weight = self.weight(f"{number}", (channels, x.shape[3], 3, 3))
         bias = None if self.batch_norm else self.bias(f"{number}", (channels,))
         y = nhwc(F.conv2d(nchw(x), weight, bias, padding=1))
-        return F.relu(self.norm(number.replace("conv", "bn"), y) if self.batch_norm else y)
+        return self.relu(self.norm(number.replace("conv", "bn"), y) if self.batch_norm else y)
 
     def linear(self, key, x, features, bias):
         weight = self.weight(key, (features, x.shape[1]))
@@ -78,7 +83,7 @@ def trunk(state, x, width):
 
 def se_block(state, x, reduction=16):
     channels = x.shape[3]
-    hidden = F.relu(state.linear("se.fc1", x.mean((1, 2)), max(1, channels // reduction), True))
+    hidden = state.relu(state.linear("se.fc1", x.mean((1, 2)), max(1, channels // reduction), True))
     return x * torch.sigmoid(state.linear("se.fc2", hidden, channels, True))[:, None, None, :]
 
 
@@ -95,15 +100,15 @@ def covariance_head(state, x, width):
 
 def classifier(state, x, width, classes):
     """FC 2000 + BN + ReLU, FC 128 + BN (the features) + ReLU, FC classes."""
-    x = F.relu(state.norm("classifier.bn1", state.linear("classifier.fc1", x, scaled(2000, width), False)))
+    x = state.relu(state.norm("classifier.bn1", state.linear("classifier.fc1", x, scaled(2000, width), False)))
     features = state.norm("classifier.bn2", state.linear("classifier.fc2", x, scaled(128, width), False))
-    return features, state.linear("classifier.logits", F.relu(features), classes, True)
+    return features, state.linear("classifier.logits", state.relu(features), classes, True)
 
 
 def dlp(state, x, width, classes):
     x = trunk(state, x, width).flatten(1)
     features = state.linear("classifier.fc1", x, scaled(2000, width), True)
-    return features, state.linear("classifier.logits", F.relu(features), classes, True)
+    return features, state.linear("classifier.logits", state.relu(features), classes, True)
 
 
 def baseline(state, x, width, classes):
