@@ -9,6 +9,7 @@ import {
   type Optimizer,
   type Program,
   program,
+  type ScalarLog,
   type Tensor,
 } from '../engine/index.ts';
 import type { Classifier } from './classifier.ts';
@@ -36,6 +37,8 @@ export interface TrainStepOptions {
   readonly batches: readonly (() => Batch)[];
   /** `images` are what the extractor made of the pictures (cached features). Default false. */
   readonly extracted?: boolean;
+  /** Gets a row of the results at every step, to be fetched without waiting. */
+  readonly log?: ScalarLog<keyof StepResult>;
   /** Runs the operations one by one instead of replaying them; the results are the same bits. */
   readonly eager?: boolean;
 }
@@ -83,12 +86,14 @@ function step(options: TrainStepOptions): StepResult {
     const total = (of: keyof StepResult, scale: number): Tensor =>
       affine(passes.map((pass) => pass.results[of]).reduce(add), scale);
     const share = 1 / passes.length;
-    return {
+    const results = {
       loss: total('loss', share),
       crossEntropy: total('crossEntropy', share),
       distance: total('distance', share),
       correct: total('correct', 1),
     };
+    options.log?.record(results);
+    return results;
   });
 }
 
