@@ -69,7 +69,7 @@ fn rowAt(index: u32, phases: vec2i, phase: vec2i, first: vec2i, step: vec2i) -> 
 }
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let window = pair(params.window);
   let stride = pair(params.stride);
   let padding = pair(params.padding);
@@ -87,11 +87,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let step = select(stride, vec2i(1), backward);
   let size = vec2i(i32(params.srcH), i32(params.srcW));
   let column = wid.y * ${LANE_COLUMNS / 4}u + lane;
-  let firstColumn = group * params.columns + min(column, params.columns - 1u);
   let firstDepth = group * params.depth;
-  let pitch = params.dstC;
+  let panelAt = (group * count.y + wid.y) * u32(window.x * window.y) * params.depth * ${LANE_COLUMNS}u + lane;
 ${lines(groups, '  ', (g) => `let row${g} = rowAt(wid.x * ${rows}u + ${8 * g}u + lane, phases, phase, first, step);`)}
-${laneAccumulators(rows, 'bias[firstColumn]')}
+${laneAccumulators(rows, 'bias[group * params.columns + min(column, params.columns - 1u)]')}
   var y = 0;
   for (var ky = firstTap.x; ky < window.x; ky += tapStep.x) {
     var x = 0;
@@ -103,11 +102,11 @@ ${lines(
       let hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
       let at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`,
 )}
-      var weightAt = u32(ky * window.y + kx) * params.depth * 4u * pitch + firstColumn;
+      var weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${LANE_COLUMNS}u;
       for (var k = 0u; k < params.depth; k++) {
 ${lines(groups, '        ', (g) => `let a${g} = select(vec4f(0.0), src[at${g} + k], hit${g});`)}
-${lines(4, '        ', (k) => `let b${k} = weight[weightAt + ${k}u * pitch];`)}
-        weightAt += 4u * pitch;
+${lines(4, '        ', (k) => `let b${k} = weight[weightAt + ${8 * k}u];`)}
+        weightAt += ${LANE_COLUMNS}u;
         ${laneStepByRow(rows)}
       }
       x += advance.y;
@@ -146,6 +145,7 @@ function laneConv(transposed: boolean): Variant<ConvParam> {
       source: { matrices: 1, rows: p.batch * (transposed ? p.oh * p.ow : p.h * p.w), columns: k },
       target: { matrices: 1, rows: p.batch * (transposed ? p.h * p.w : p.oh * p.ow), columns },
       taps: p.kh * p.kw,
+      panels: Math.ceil(columns / p.groups / LANE_COLUMNS),
     };
   };
   return {
@@ -163,46 +163,32 @@ function laneConv(transposed: boolean): Variant<ConvParam> {
       return [{ rows }, { rows: 40 - rows }];
     },
     scratch: (p) => {
-      const { k, columns, source, target, taps } = sizes(p);
+      const { k, columns, source, target, taps, panels } = sizes(p);
       return {
         ...(k % 4 !== 0 && { srcPadded: 4 * source.rows * ceil4(k) }),
         ...(columns % 4 !== 0 && { dstPadded: 4 * target.rows * ceil4(columns) }),
-        ...((transposed || k % 4 !== 0 || columns % 4 !== 0) && {
-          arranged: 4 * taps * ceil4(k / p.groups) * ceil4(columns),
-        }),
+        arranged: 4 * LANE_COLUMNS * p.groups * panels * taps * ceil4(k / p.groups),
       };
     },
     passes: (p, tile) => {
       const rows = Number(tile.rows);
-      const { k, columns, source, target, taps } = sizes(p);
+      const { k, columns, source, target, taps, panels } = sizes(p);
       const [k4, columns4] = [ceil4(k), ceil4(columns)];
       const passes: Pass[] = [];
       if (k % 4 !== 0) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
-      const arranged = transposed || k % 4 !== 0 || columns % 4 !== 0;
-      if (transposed) {
-        passes.push({
-          source: wgsl(import.meta.url, 'transpose-weights.wgsl'),
-          bind: { source: 'weight', out: 'arranged' },
-          params: {
-            taps,
-            depth: p.cin / p.groups,
-            columns: p.cout,
-            toRows: ceil4(p.cout / p.groups),
-            toColumns: columns4,
-          },
-          workgroups: workgroupsFor(taps * ceil4(p.cout / p.groups) * columns4, 64),
-        });
-      } else if (arranged) {
-        const sizes = { matrices: taps, rows: k / p.groups, columns, toRows: ceil4(k / p.groups), toColumns: columns4 };
-        passes.push(repitch('weight', 'arranged', sizes));
-      }
+      passes.push({
+        source: wgsl(import.meta.url, 'arrange-weights.wgsl'),
+        constants: { TRANSPOSED: transposed },
+        params: { taps, depth: ceil4(k / p.groups), panels },
+        workgroups: workgroupsFor(p.groups * panels * taps * ceil4(k / p.groups) * 8, 64),
+      });
       const slopeOnly = isSlopeOnly(p.activation);
       passes.push({
         source: generated(import.meta.url, `conv/lanes-${rows}`, () => laneConvText(rows)),
         bind: {
           src: k % 4 !== 0 ? 'srcPadded' : src,
           dst: columns % 4 !== 0 ? 'dstPadded' : dst,
-          ...(arranged && { weight: 'arranged' }),
+          weight: 'arranged',
         },
         params: {
           ...packed(p),
@@ -217,11 +203,7 @@ function laneConv(transposed: boolean): Variant<ConvParam> {
           transposed: Number(transposed),
           slope: slopeOnly ? p.slope : 1,
         },
-        workgroups: [
-          Math.ceil(pixels(p, transposed) / rows),
-          Math.ceil(columns4 / p.groups / LANE_COLUMNS),
-          p.groups * phasesOf(p, transposed),
-        ],
+        workgroups: [Math.ceil(pixels(p, transposed) / rows), panels, p.groups * phasesOf(p, transposed)],
       });
       if (columns % 4 !== 0) {
         passes.push(

@@ -1,0 +1,37 @@
+// Weights of a convolution in panels of 32 columns, as the lane kernels read them without strides:
+// out[group][panel][tap][k][c] with k over the group's source channels, c over 32 of its destination channels, zeros in
+// the padding. Source [tap][ci of group][co]; TRANSPOSED (for the input gradient): k runs over co, c over ci.
+// One invocation writes four neighbouring c.
+requires immediate_address_space;
+
+const TRANSPOSED = false;
+
+struct Params { taps: u32, cin: u32, cout: u32, groups: u32, depth: u32, panels: u32 }
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> weight: array<f32>;
+@group(0) @binding(1) var<storage, read_write> arranged: array<vec4f>;
+
+fn element(group: u32, tap: u32, k: u32, c: u32) -> f32 {
+  let cin = params.cin / params.groups;
+  let cout = params.cout / params.groups;
+  let ci = select(k, c, TRANSPOSED);
+  let co = select(c, k, TRANSPOSED);
+  if (ci >= cin || co >= cout) { return 0.0; }
+  return weight[(tap * cin + ci) * params.cout + group * cout + co];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = (wid.y * count.x + wid.x) * 64u + lane;
+  let within = index % 8u;
+  let k = (index / 8u) % params.depth;
+  let tap = (index / (8u * params.depth)) % params.taps;
+  let panel = (index / (8u * params.depth * params.taps)) % params.panels;
+  let group = index / (8u * params.depth * params.taps * params.panels);
+  if (group >= params.groups) { return; }
+  let c = panel * 32u + within * 4u;
+  arranged[index] = vec4f(
+    element(group, tap, k, c), element(group, tap, k, c + 1u), element(group, tap, k, c + 2u), element(group, tap, k, c + 3u),
+  );
+}
