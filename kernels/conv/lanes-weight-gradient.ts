@@ -15,10 +15,10 @@ import { channelsFit, hasLanes } from './lanes.ts';
 const ROWS = 32;
 
 const text =
-  (): string => `// conv2dWeightGradient: out[part][tap, ci][co] = Σ_p x[pixel of p and tap, ci] · y[p, co] over the part's own windows p.
+  (): string => `// conv2dWeightGradient: out[part][tap, ci][co] = Σ_p x[pixel of p and tap, ci] · y[p, co] over the part's own lines of windows.
 // One subgroup of 8 lanes per tile of ${ROWS} rows (tap, ci) × ${LANE_COLUMNS} channels co; lane l holds four neighbouring rows,
-// so a tile may span several taps and 3 channels (padded to 4) fill it as well as 64. Four windows per step; each keeps
-// its own position, advanced by carries. Channels are in vec4, padded with zeros.
+// so a tile may span several taps and 3 channels (padded to 4) fill it as well as 64. Four windows of one line per step;
+// those past its end are masked. Channels are in vec4, padded with zeros.
 requires immediate_address_space;
 enable subgroups;
 
@@ -27,7 +27,7 @@ struct Params {
   oh: u32, ow: u32, dstC: u32,
   depth: u32, columns: u32,
   window: u32, stride: u32, padding: u32, dilation: u32,
-  positions: u32, part: u32, parts: u32,
+  batch: u32, part: u32, parts: u32,
 }
 var<immediate> params: Params;
 
@@ -49,13 +49,6 @@ fn store(i: u32, value: vec4f) {
 }
 ${laneMultiplyAdd}
 
-// (picture, row, column) of window p.
-fn position(p: i32) -> vec3i {
-  let oh = i32(params.oh);
-  let ow = i32(params.ow);
-  return vec3i(p / (oh * ow), (p / ow) % oh, p % ow);
-}
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let group = wid.z / params.parts;
@@ -71,28 +64,28 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let offset = vec2i(tap / window.y, tap % window.y) * pair(params.dilation) - pair(params.padding);
   let column = wid.y * ${LANE_COLUMNS / 4}u + lane;
   let begin = part * params.part;
-  let end = min(begin + params.part, params.positions);
-  let four = position(4);
-  let oh = i32(params.oh);
-  let ow = i32(params.ow);
-${lines(4, '  ', (q) => `var at${q} = position(i32(begin + ${q}u));`)}
-  var yAt = begin * params.dstC + group * params.columns + min(column, params.columns - 1u);
+  let end = min(begin + params.part, params.batch * params.oh);
   let pitch = params.dstC;
+  let firstColumn = group * params.columns + min(column, params.columns - 1u);
+  let oh = i32(params.oh);
+  let lastX = min(size.y, i32(params.ow) * stride.y + offset.y);
 ${laneAccumulators(ROWS)}
-  for (var p = begin; p < end; p += 4u) {
-${lines(
-  4,
-  '    ',
-  (q) => `let p${q} = at${q}.yz * stride + offset;
-    let hit${q} = all(p${q} >= vec2i(0)) && all(p${q} < size) && p + ${q}u < end;
-    let a${q} = select(vec4f(0.0), x[select(0u, u32((at${q}.x * size.x + p${q}.x) * size.y + p${q}.y) * params.srcC + channel, hit${q})], hit${q});
-    at${q} += four;
-    at${q} = select(at${q}, vec3i(at${q}.x, at${q}.y + 1, at${q}.z - ow), at${q}.z >= ow);
-    at${q} = select(at${q}, vec3i(at${q}.x + 1, at${q}.y - oh, at${q}.z), at${q}.y >= oh);`,
-)}
-${lines(4, '    ', (q) => `let b${q} = y[yAt + ${q}u * pitch];`)}
-    yAt += 4u * pitch;
-    ${laneStepByDepth(ROWS)}
+  for (var line = begin; line < end; line++) {
+    let py = i32(line) % oh * stride.x + offset.x;
+    let lineAt = u32((i32(line) / oh * size.x + py) * size.y) * params.srcC + channel;
+    // One unsigned comparison tells whether a window of this line hits the picture, and whether it exists.
+    let limit = u32(select(0, max(0, lastX), py >= 0 && py < size.x));
+    var p0 = offset.y;
+    var yAt = line * params.ow * pitch + firstColumn;
+    for (var ox = 0u; ox < params.ow; ox += 4u) {
+${lines(3, '      ', (q) => `let p${q + 1} = p${q} + stride.y;`)}
+${lines(4, '      ', (q) => `let hit${q} = u32(p${q}) < limit;`)}
+${lines(4, '      ', (q) => `let a${q} = select(vec4f(0.0), x[select(0u, lineAt + u32(p${q}) * params.srcC, hit${q})], hit${q});`)}
+${lines(4, '      ', (q) => `let b${q} = y[yAt + ${q}u * pitch];`)}
+      p0 = p3 + stride.y;
+      yAt += 4u * pitch;
+      ${laneStepByDepth(ROWS)}
+    }
   }
   firstRow = wid.x * ${ROWS}u;
   rows = taps * params.depth * 4u;
@@ -104,15 +97,21 @@ ${laneStore(ROWS)}
 
 type Params = Readonly<Record<ConvParam, number>>;
 
+/** Without a window to slide, all pixels are one long line: no masked steps at its ends. */
+const flattened = (p: Params): Params =>
+  p.kh * p.kw * p.strideY * p.strideX === 1 && p.paddingY + p.paddingX === 0
+    ? { ...p, batch: 1, h: 1, oh: 1, w: p.batch * p.h * p.w, ow: p.batch * p.h * p.w }
+    : p;
+
 const sizesOf = (p: Params) => {
   const [cin, cout] = [ceil4(p.cin), ceil4(p.cout)];
   const rows = p.kh * p.kw * (cin / p.groups);
-  const positions = p.batch * p.oh * p.ow;
+  const lines = p.batch * p.oh;
   const tiles = Math.ceil(rows / ROWS) * Math.ceil(cout / p.groups / LANE_COLUMNS) * p.groups;
   // Enough tiles for two cores to finish together, parts long enough to be worth a pass, sums short enough to stay exact.
-  const wanted = Math.min(Math.ceil(64 / tiles), Math.floor(positions / 256));
-  const part = ceil4(Math.min(16_384, Math.ceil(positions / Math.max(1, wanted))));
-  return { cin, cout, rows, positions, part, parts: Math.ceil(positions / part) };
+  const wanted = Math.min(Math.ceil(64 / tiles), Math.floor((lines * p.ow) / 256));
+  const part = Math.max(1, Math.min(Math.ceil(16_384 / p.ow), Math.ceil(lines / Math.max(1, wanted))));
+  return { cin, cout, rows, positions: lines * p.ow, part, parts: Math.ceil(lines / part) };
 };
 
 export const laneConv2dWeightGradient: Variant<ConvParam> = {
@@ -121,7 +120,8 @@ export const laneConv2dWeightGradient: Variant<ConvParam> = {
   supports: (p, traits) =>
     hasLanes(traits) && channelsFit(p) && p.groups * sizesOf(p).parts <= 65_535 && p.kh * p.kw * p.cin <= 65_535 * ROWS,
   suits: (p) => p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout >= 16_384,
-  scratch: (p) => {
+  scratch: (given) => {
+    const p = flattened(given);
     const { cin, cout, rows, positions, parts } = sizesOf(p);
     const padded = cin !== p.cin || cout !== p.cout;
     return {
@@ -131,7 +131,8 @@ export const laneConv2dWeightGradient: Variant<ConvParam> = {
       ...(padded && { weightPadded: 4 * rows * cout }),
     };
   },
-  passes: (p) => {
+  passes: (given) => {
+    const p = flattened(given);
     const { cin, cout, rows, positions, part, parts } = sizesOf(p);
     const passes: Pass[] = [];
     const pixels = p.batch * p.h * p.w;
@@ -158,7 +159,11 @@ export const laneConv2dWeightGradient: Variant<ConvParam> = {
         dstC: cout / 4,
         depth: cin / 4 / p.groups,
         columns: cout / 4 / p.groups,
-        positions,
+        batch: p.batch,
+        h: p.h,
+        w: p.w,
+        oh: p.oh,
+        ow: p.ow,
         part,
         parts,
       },

@@ -28,14 +28,11 @@ export const laneStepByRow = (rows: number): string =>
 
 /** Left operand a_0 … a_3: one k each, lane l holds rows 4l … 4l + 3. */
 export const laneStepByDepth = (rows: number): string =>
-  range(rows / 4)
-    .map((lane) => {
-      const shared = range(4).map((k) => `let s${k} = subgroupBroadcast(a${k}, ${lane}u);`);
-      const steps = range(4).map((c) => {
-        const i = 4 * lane + c;
-        return `c${i} = multiplyAdd(c${i}, vec4f(s0[${c}], s1[${c}], s2[${c}], s3[${c}]), b0, b1, b2, b3);`;
-      });
-      return `{ ${shared.join(' ')}\n      ${steps.join('\n      ')} }`;
+  range(rows)
+    .map((i) => {
+      // Four scalars and no more at a time: with the four columns and the accumulator they just fit the registers.
+      const factors = range(4).map((k) => `subgroupBroadcast(a${k}[${i % 4}], ${i >> 2}u)`);
+      return `c${i} = multiplyAdd(c${i}, vec4f(${factors.join(', ')}), b0, b1, b2, b3);`;
     })
     .join('\n    ');
 
