@@ -1,7 +1,7 @@
 import { ACTIVATIONS, type Activation, activationGradientKernel } from '../../kernels/elementwise/activation.ts';
-import { sumMiddleKernel } from '../../kernels/reduce/sum-middle.ts';
 import { ConfigError } from '../errors.ts';
 import { Tensor } from '../tensor.ts';
+import { runReduce } from './reduce.ts';
 
 export type { Activation };
 
@@ -53,10 +53,10 @@ export function throughActivation(gradient: Tensor, y: Tensor | undefined, epilo
 export function columnSum(source: Tensor): Tensor {
   const n = source.shape[source.ndim - 1];
   const out = Tensor.empty([n], { device: source.device, label: 'column sum' });
-  out.device.run(
-    sumMiddleKernel,
-    { source: source.storage, out: out.storage },
-    { outer: 1, middle: source.size / n, inner: n },
+  runReduce(
+    source,
+    source.shape.map((_, axis) => axis < source.ndim - 1),
+    out,
   );
   return out;
 }

@@ -1,8 +1,8 @@
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
-import { sumMiddleKernel } from '../../kernels/reduce/sum-middle.ts';
-import { type Shape, sizeOf, Tensor } from '../tensor.ts';
+import { type Shape, Tensor } from '../tensor.ts';
 import { type Epilogue, noEpilogue } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
+import { runReduce } from './reduce.ts';
 import { broadcastShape } from './shapes.ts';
 
 /** Two batch axes, outer and inner: each operand walks them with strides in matrices, 0 where it is shared. */
@@ -82,25 +82,12 @@ export function runMatmul(
 
 /** Sums `full` over the leading axes along which an operand of `shape` was shared. */
 function sumShared(full: Tensor, shape: Shape): Tensor {
-  let current = full;
-  const rank = full.ndim;
-  const target = [...new Array<number>(rank - shape.length).fill(1), ...shape];
-  for (let axis = 0; axis < rank - 2; axis++) {
-    if (current.shape[axis] === target[axis]) continue;
-    const reduced = [...current.shape.slice(0, axis), 1, ...current.shape.slice(axis + 1)];
-    const out = Tensor.empty(reduced, { device: full.device, label: 'matmul gradient' });
-    out.device.run(
-      sumMiddleKernel,
-      { source: current.storage, out: out.storage },
-      {
-        outer: sizeOf(current.shape.slice(0, axis)),
-        middle: current.shape[axis],
-        inner: sizeOf(current.shape.slice(axis + 1)),
-      },
-    );
-    current = out;
-  }
-  return current.ndim === shape.length ? current : current.alias(shape);
+  const lead = full.ndim - shape.length;
+  const shared = full.shape.map((size, axis) => axis < full.ndim - 2 && (axis < lead || shape[axis - lead] !== size));
+  if (!shared.includes(true)) return full;
+  const out = Tensor.empty(shape, { device: full.device, label: 'matmul gradient' });
+  runReduce(full, shared, out);
+  return out;
 }
 
 /** The product as a new tensor of `shape`; batch axes that `shape` lacks are summed. */

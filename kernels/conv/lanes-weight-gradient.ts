@@ -8,7 +8,7 @@ import {
   laneStore,
   lines,
 } from '../matmul/lane-tile.ts';
-import { sumPartials } from '../reduce/sum-middle.ts';
+import { sumPartials } from '../reduce/sum-partials.ts';
 import { type ConvParam, packed } from './geometry.ts';
 import { channelsFit, hasLanes } from './lanes.ts';
 
@@ -169,7 +169,7 @@ export const laneConv2dWeightGradient: Variant<ConvParam> = {
       },
       workgroups: [Math.ceil(rows / ROWS), Math.ceil(cout / p.groups / LANE_COLUMNS), p.groups * parts],
     });
-    if (parts > 1) passes.push({ ...sumPartials(1, parts, rows * cout), bind: { out: whole } });
+    if (parts > 1) passes.push({ ...sumPartials(parts, rows * cout), bind: { out: whole } });
     if (padded) {
       passes.push(
         repitch('weightPadded', 'weight', {

@@ -1,4 +1,3 @@
-import { ceil4, repitch } from '../common/repitch.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { generated, type Pass, type Variant } from '../kernel.ts';
 import {
@@ -10,9 +9,7 @@ import {
   laneStore,
   lines,
 } from './lane-tile.ts';
-
-/** nn: left [m, k], right [k, n]; nt: right [n, k]; tn: left [k, m]. */
-type Form = 'nn' | 'nt' | 'tn';
+import { type Form, formOf, padded, paddingScratch } from './padding.ts';
 
 /** Text of the kernel; sizes come as parameters, so one pipeline serves every shape. */
 function laneMatmulText(form: Form, rows: number): string {
@@ -20,10 +17,10 @@ function laneMatmulText(form: Form, rows: number): string {
   const byDepth = form === 'tn';
   const leftBase = byDepth
     ? `  leftAt += min(row / 4u + lane, leftPitch - 1u);`
-    : lines(groups, '  ', (g) => `let left${g} = leftAt + min(row + ${8 * g}u + lane, params.m - 1u) * leftPitch;`);
+    : lines(groups, '  ', (g) => `var left${g} = leftAt + min(row + ${8 * g}u + lane, params.m - 1u) * leftPitch;`);
   const leftLoad = byDepth
     ? lines(4, '    ', (k) => `let a${k} = left[leftAt + ${k}u * leftPitch];`)
-    : lines(groups, '    ', (g) => `let a${g} = left[left${g} + k];`);
+    : lines(groups, '    ', (g) => `let a${g} = left[left${g}];`);
   // Transposed, lane l loads the four rows of `right` that are its columns, and turns the 4 × 4 block in registers.
   const rightBase =
     form === 'nt'
@@ -80,7 +77,7 @@ ${laneAccumulators(rows, 'bias[column]')}
   for (var k = 0u; k < steps; k++) {
 ${leftLoad}
 ${rightLoad}
-${byDepth ? '    leftAt += 4u * leftPitch;' : ''}
+${byDepth ? '    leftAt += 4u * leftPitch;' : lines(groups, '    ', (g) => `left${g}++;`)}
 ${form === 'nt' ? '' : '    rightAt += 4u * rightPitch;'}
     ${byDepth ? laneStepByDepth(rows) : laneStepByRow(rows)}
   }
@@ -91,34 +88,6 @@ ${laneStore(rows)}
 }
 `;
 }
-
-type Params = Readonly<Record<string, number>>;
-
-const formOf = (p: Params): Form => (p.transposeLeft ? 'tn' : p.transposeRight ? 'nt' : 'nn');
-
-/** Matrices that an operand really has: a shared one counts once. */
-const matrices = (p: Params, side: 'left' | 'right'): number =>
-  1 + (p.batch / p.inner - 1) * p[`${side}Outer`] + (p.inner - 1) * p[`${side}Inner`];
-
-/** Rows and columns of each matrix as stored, and what vec4 loads need them padded to. */
-function sizesOf(p: Params) {
-  const form = formOf(p);
-  const [k, m, n] = [ceil4(p.k), ceil4(p.m), ceil4(p.n)];
-  return {
-    left:
-      form === 'tn'
-        ? { rows: p.k, columns: p.m, toRows: k, toColumns: m }
-        : { rows: p.m, columns: p.k, toRows: p.m, toColumns: k },
-    right:
-      form === 'nt'
-        ? { rows: p.n, columns: p.k, toRows: p.n, toColumns: k }
-        : { rows: p.k, columns: p.n, toRows: k, toColumns: n },
-    out: { rows: p.batch * p.m, columns: n, toRows: p.batch * p.m, toColumns: p.n },
-  };
-}
-
-const isPadded = (s: { rows: number; columns: number; toRows: number; toColumns: number }): boolean =>
-  s.rows !== s.toRows || s.columns !== s.toColumns;
 
 export const laneMatmul: Variant = {
   name: 'lanes',
@@ -134,46 +103,19 @@ export const laneMatmul: Variant = {
     const best = m <= 8 ? 8 : m <= 16 ? 16 : 32;
     return [{ rows: best }, ...[8, 16, 32].filter((rows) => rows !== best).map((rows) => ({ rows }))];
   },
-  scratch: (p) => {
-    const { left, right, out } = sizesOf(p);
-    const bytes = (count: number, s: typeof left): number => 4 * count * s.toRows * s.toColumns;
-    return {
-      ...(isPadded(left) && { leftPadded: bytes(matrices(p, 'left'), left) }),
-      ...(isPadded(right) && { rightPadded: bytes(matrices(p, 'right'), right) }),
-      ...(isPadded(out) && { outPadded: 4 * out.rows * out.columns }),
-    };
-  },
+  scratch: paddingScratch,
   passes: (p, tile) => {
     const rows = Number(tile.rows);
     const form = formOf(p);
-    const { left, right, out } = sizesOf(p);
-    const size = (s: typeof left): number => (s.toRows * s.toColumns) / 4;
+    const { before, after, bind, params } = padded(p);
     const slopeOnly = isSlopeOnly(p.activation);
-    const passes: Pass[] = [];
-    if (isPadded(left)) passes.push(repitch('left', 'leftPadded', { matrices: matrices(p, 'left'), ...left }));
-    if (isPadded(right)) passes.push(repitch('right', 'rightPadded', { matrices: matrices(p, 'right'), ...right }));
-    passes.push({
+    const product: Pass = {
       source: generated(import.meta.url, `matmul/lanes-${form}-${rows}`, () => laneMatmulText(form, rows)),
-      bind: {
-        ...(isPadded(left) && { left: 'leftPadded' }),
-        ...(isPadded(right) && { right: 'rightPadded' }),
-        ...(isPadded(out) && { out: 'outPadded' }),
-      },
-      params: {
-        k: ceil4(p.k),
-        leftPitch: left.toColumns / 4,
-        rightPitch: right.toColumns / 4,
-        outPitch: out.columns / 4,
-        leftOuter: p.leftOuter * size(left),
-        leftInner: p.leftInner * size(left),
-        rightOuter: p.rightOuter * size(right),
-        rightInner: p.rightInner * size(right),
-        slope: slopeOnly ? p.slope : 1,
-      },
+      bind,
+      params: { ...params, slope: slopeOnly ? p.slope : 1 },
       workgroups: [Math.ceil(p.m / rows), Math.ceil(p.n / LANE_COLUMNS), p.batch],
-    });
-    if (isPadded(out)) passes.push(repitch('outPadded', 'out', { matrices: 1, ...out }));
-    if (!slopeOnly) passes.push(activationPass(p.activation, p.batch * p.m * p.n));
-    return passes;
+    };
+    const activation = slopeOnly ? [] : [activationPass(p.activation, p.batch * p.m * p.n)];
+    return [...before, product, ...after, ...activation];
   },
 };

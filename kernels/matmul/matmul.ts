@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { laneMatmul } from './lanes.ts';
+import { tiledMatmul } from './tiled.ts';
 
 export const matmulKernel = defineKernel({
   name: 'matmul',
@@ -39,5 +40,6 @@ export const matmulKernel = defineKernel({
       ],
     },
     laneMatmul,
+    tiledMatmul,
   ],
 });

@@ -60,6 +60,17 @@ describe('every variant of matmul against the naive one', () => {
       await everyVariant('matmul', variants, run, k);
     }
   });
+  it('large tiles and split k, with bias', async () => {
+    const [x, w, b] = [make([130, 1100], 1), make([1100, 140], 2), make([140], 3)];
+    const run = (): Promise<Float32Array> => linear(x, w, b, { activation: 'leakyRelu' }).floats();
+    device.tuner.force('matmul', 'naive');
+    const expected = await run();
+    for (const bn of [128, 64]) {
+      device.tuner.force('matmul', 'tiled', { bm: 128, bn });
+      expectClose(await run(), expected, { atol: 1100 * 2 ** -24, label: `tiled 128 × ${bn}` });
+    }
+    device.tuner.force('matmul', undefined);
+  });
   it('batches, own and shared', async () => {
     for (const [a, b] of [
       [
