@@ -4,17 +4,23 @@ import { expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '..', '..');
 const page = readFileSync(join(root, 'docs', 'environment.md'), 'utf8');
-const documented = new Set([...page.matchAll(/^\| `(\w+)`/gm)].map(([, name]) => name));
+const firstCells = [...page.matchAll(/^\| (`\w+`(?:, `\w+`)*) \|/gm)].map(([, cell = '']) => cell);
+const documented = new Set(firstCells.flatMap((cell) => cell.replaceAll('`', '').split(', ')));
 
-/** process.env.NAME, process.env['NAME'], environment.NAME, platform().env('NAME') */
+/** process.env.NAME, process.env['NAME'], environment.NAME, platform().env('NAME'), const { NAME } = process.env */
 const read = /(?:process\.env\.|process\.env\[['"]|\benvironment\.|\benv\(['"])([A-Za-z_][A-Za-z_0-9]*)/g;
+const destructured = /\{([^{}]*)\}\s*=\s*(?:process\.env|environment)\b/g;
 
 const folders = ['bin', 'setup', 'engine', 'kernels', 'models', 'pipeline', 'bench', 'test'];
 const files = ['vitest.config.ts', ...folders.flatMap(sources)];
 const used = new Map<string, string>();
 for (const file of files) {
   if (file.startsWith(join('test', 'setup'))) continue; // samples and patterns
-  for (const [, name = ''] of readFileSync(join(root, file), 'utf8').matchAll(read)) used.set(name, file);
+  const text = readFileSync(join(root, file), 'utf8');
+  for (const [, name = ''] of text.matchAll(read)) used.set(name, file);
+  for (const [, names = ''] of text.matchAll(destructured)) {
+    for (const name of names.match(/[A-Z][A-Z_0-9]+/g) ?? []) used.set(name, file);
+  }
 }
 
 function sources(folder: string): string[] {
