@@ -9,6 +9,7 @@ import {
 import { type NetworkPlan, ruleOf } from './layers.ts';
 import { Network } from './network.ts';
 import { imageNetPreprocessing, type Preprocessing } from './preprocessing.ts';
+import { vgg16PoolLayer } from './vgg16.ts';
 
 /** What a classifier computes from a batch. */
 export interface ClassifierOutput {
@@ -18,7 +19,7 @@ export interface ClassifierOutput {
   readonly logits: Tensor;
 }
 
-/** One of the five classifiers: pictures in, features and logits out. */
+/** One of the classifiers: pictures in, features and logits out. */
 export class Classifier extends Module {
   readonly name: ClassifierName;
   readonly config: ClassifierConfigs[ClassifierName];
@@ -38,7 +39,10 @@ export class Classifier extends Module {
     const extractor = extractorPlan(name, config);
     this.extractor = extractor && new Network(extractor, generator);
     this.extractor?.requireGrad(false);
-    this.preprocessing = extractor ? imageNetPreprocessing : 'standardise';
+    if ('freezeUpTo' in config && config.freezeUpTo !== 'none') {
+      this.network.freezeUpTo(vgg16PoolLayer(config.freezeUpTo));
+    }
+    this.preprocessing = extractor || name === 'vgg16' ? imageNetPreprocessing : 'standardise';
   }
 
   get plan(): NetworkPlan {

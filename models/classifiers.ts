@@ -1,10 +1,10 @@
 /**
- * The five classifiers as tables of layers. Every point that the paper leaves open is an option here, with the reading
+ * The five classifiers of the paper, and VGG16 by itself, as tables of layers. Every point that the paper leaves open is an option here, with the reading
  * taken by default; docs/models.md explains each.
  */
 import { ConfigError } from '../engine/index.ts';
 import { type Layer, type NetworkPlan, scaled } from './layers.ts';
-import { vgg16Features } from './vgg16.ts';
+import { type Vgg16Config, vgg16Defaults, vgg16Features, vgg16Plan, vgg16Pools } from './vgg16.ts';
 
 /** What all classifiers have. */
 interface CommonConfig {
@@ -89,6 +89,7 @@ export interface ClassifierConfigs {
   'so-dl': TrunkConfig;
   'so-dlse': TrunkConfig;
   'vfeso-dlse': VfesoConfig;
+  vgg16: Vgg16Config;
 }
 
 export type ClassifierName = keyof ClassifierConfigs;
@@ -100,6 +101,7 @@ export const classifierDefaults: ClassifierConfigs = {
   'so-dl': { ...secondOrder, sePosition: 'none' },
   'so-dlse': { ...secondOrder, sePosition: 'before-covariance' },
   'vfeso-dlse': { ...secondOrder, imageSize: 224, tailOrder: 'cpcpc', tailChannels: [256, 256, 256] },
+  vgg16: vgg16Defaults,
 };
 
 export const classifierNames = Object.keys(classifierDefaults) as ClassifierName[];
@@ -237,9 +239,10 @@ const plans: { readonly [N in ClassifierName]: (config: ClassifierConfigs[N]) =>
   'so-dl': trunkPlan,
   'so-dlse': trunkPlan,
   'vfeso-dlse': vfesoPlan,
+  vgg16: vgg16Plan,
 };
 
-/** True for the five names. */
+/** True for the names of the models. */
 export const isClassifierName = (name: string): name is ClassifierName => Object.hasOwn(classifierDefaults, name);
 
 /** The name, or a ConfigError that lists the names there are. */
@@ -262,6 +265,7 @@ const choices: Record<string, readonly string[]> = {
   sePosition: ['none', 'before-covariance', 'after-conv4', 'after-every-conv'],
   tailOrder: ['cpcpc', 'cccpp', 'ccpcp'],
   spectralPath: ['auto', 'full'],
+  freezeUpTo: ['none', ...vgg16Pools],
 };
 
 const wholeNumbers = ['classes', 'imageSize', 'seReduction', 'bottleneck'];
@@ -285,6 +289,8 @@ function checkConfig(name: ClassifierName, config: object): void {
     } else if (wholeNumbers.includes(key)) {
       const least = key === 'bottleneck' ? 0 : key === 'classes' ? 2 : 1;
       if (!Number.isInteger(value) || value < least) fail(key, value, `a whole number from ${least}`);
+    } else if (key === 'dropout') {
+      if (typeof value !== 'number' || !(value >= 0 && value < 1)) fail(key, value, 'a share from 0 to below 1');
     } else if (typeof value !== 'number' || !(value > 0)) {
       fail(key, value, 'a number above 0');
     }

@@ -25,7 +25,13 @@ export {
 } from './cyclegan.ts';
 export type { Layer, NetworkPlan } from './layers.ts';
 export { Network } from './network.ts';
-export { createObjective, Objective, type ObjectiveOptions, type ObjectiveParts } from './objective.ts';
+export {
+  createObjective,
+  Objective,
+  type ObjectiveOptions,
+  type ObjectiveParts,
+  objectiveDefaults,
+} from './objective.ts';
 export { exportOnnx, type OnnxOptions } from './onnx/export.ts';
 export { createOptimizer, type OptimizerConfig } from './optimizer.ts';
 export { caffePreprocessing, imageNetPreprocessing, type Preprocessing } from './preprocessing.ts';
@@ -34,7 +40,6 @@ export { accumulateGradients, type Batch, type StepResult, type TrainStepOptions
 export {
   type Vgg16Config,
   type Vgg16Pool,
-  vgg16Config,
   vgg16Defaults,
   vgg16Features,
   vgg16Plan,

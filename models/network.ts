@@ -77,6 +77,12 @@ export class Network extends Module {
     for (const [name, module] of this.#layers) yield [name, module];
   }
 
+  /** Freezes every layer up to and with the one named. */
+  freezeUpTo(layer: string): void {
+    const last = this.#layers.findIndex(([name]) => name === layer);
+    for (const [, module] of this.#layers.slice(0, last + 1)) module.requireGrad(false);
+  }
+
   /** The last layer's output and that of the layer named `tap`. */
   run(x: Tensor, tap?: string): { output: Tensor; tapped: Tensor | undefined } {
     let output = x;

@@ -11,9 +11,10 @@ import {
   updateCentres,
 } from '../engine/index.ts';
 import type { Classifier } from './classifier.ts';
+import type { ClassifierName } from './classifiers.ts';
 
 export interface ObjectiveOptions {
-  /** λ: weight of the centre or distance loss beside the cross-entropy. Default 0.01. */
+  /** λ: weight of the centre or distance loss beside the cross-entropy. Default 0.01, for vgg16 0. */
   readonly lambda?: number;
   /** λ₁: weight of the repulsion between centres; 0 is the plain centre loss. Default 10, for dlp and baseline 0. */
   readonly lambda1?: number;
@@ -86,11 +87,24 @@ export class Objective extends Module {
   }
 }
 
-/** The models that the paper trains with the centre loss alone. */
-const centreLossOnly = new Set(['dlp', 'baseline']);
+/** The paper's loss for each model: centre loss alone, distance loss, or cross-entropy alone. */
+const defaults: Readonly<Record<ClassifierName, ObjectiveOptions>> = {
+  dlp: { lambda1: 0 },
+  baseline: { lambda1: 0 },
+  'so-dl': {},
+  'so-dlse': {},
+  'vfeso-dlse': {},
+  vgg16: { lambda: 0, lambda1: 0 },
+};
+
+/** What `createObjective` gives a model where its options are left out. */
+export const objectiveDefaults = (name: ClassifierName): Required<Pick<ObjectiveOptions, 'lambda' | 'lambda1'>> => ({
+  lambda: 0.01,
+  lambda1: 10,
+  ...defaults[name],
+});
 
 /** The objective of a model with the paper's choice of loss for it. */
 export function createObjective(model: Classifier, options: ObjectiveOptions = {}): Objective {
-  const lambda1 = centreLossOnly.has(model.name) ? 0 : 10;
-  return new Objective(model.config.classes, model.features, { lambda1, ...options });
+  return new Objective(model.config.classes, model.features, { ...objectiveDefaults(model.name), ...options });
 }

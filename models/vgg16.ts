@@ -14,27 +14,11 @@ export interface Vgg16Config {
   readonly width: number;
   /** Default 0.5. */
   readonly dropout: number;
+  /** Everything up to and with this pool keeps its initial weights. Default 'none'. */
+  readonly freezeUpTo: 'none' | Vgg16Pool;
 }
 
-export const vgg16Defaults: Vgg16Config = { classes: 1000, imageSize: 224, width: 1, dropout: 0.5 };
-
-/** The defaults with some options replaced; every value is checked. */
-export function vgg16Config(options: Record<string, unknown> = {}): Vgg16Config {
-  for (const [key, value] of Object.entries(options)) {
-    const known = Object.hasOwn(vgg16Defaults, key);
-    const whole = key === 'classes' || key === 'imageSize';
-    const least = key === 'dropout' ? 0 : Number.MIN_VALUE;
-    const valid =
-      typeof value === 'number' && value >= least && value < Infinity && (!whole || Number.isInteger(value));
-    if (known && valid && (key !== 'dropout' || value < 1)) continue;
-    throw new ConfigError(`vgg16: ${key} is ${JSON.stringify(value)}.`, {
-      remedy: known
-        ? `Give ${whole ? 'a whole number from 1' : key === 'dropout' ? 'a number from 0 to below 1' : 'a number above 0'}.`
-        : `Options are ${Object.keys(vgg16Defaults).join(', ')}.`,
-    });
-  }
-  return { ...vgg16Defaults, ...options };
-}
+export const vgg16Defaults: Vgg16Config = { classes: 1000, imageSize: 224, width: 1, dropout: 0.5, freezeUpTo: 'none' };
 
 const blocks = [
   [64, 64],
@@ -75,6 +59,10 @@ export function vgg16Features(upTo: Vgg16Pool, config: Pick<Vgg16Config, 'imageS
   }
   return { input: [imageSize, imageSize, 3], layers, init: 'he' };
 }
+
+/** The layer that a pool is, by torchvision's key: pool4 is `features.23`. */
+export const vgg16PoolLayer = (pool: Vgg16Pool): string =>
+  vgg16Features(pool, { imageSize: 224, width: 1 }).layers.at(-1)?.name ?? '';
 
 /** The whole classifier. */
 export function vgg16Plan(config: Vgg16Config): NetworkPlan {

@@ -1,28 +1,15 @@
-import { ConfigError } from '../../engine/index.ts';
-import {
-  classifierNames,
-  classifierPlan,
-  extractorPlan,
-  isClassifierName,
-  vgg16Config,
-  vgg16Plan,
-} from '../../models/index.ts';
-import { modelConfig, parseModelOptions } from '../model-options.ts';
+import { classifierNames, classifierPlan, extractorPlan, toClassifierName } from '../../models/index.ts';
+import { modelConfig } from '../model-options.ts';
 import { formatSummary } from '../summary.ts';
 import type { Verb } from './index.ts';
 
-const names = [...classifierNames, 'vgg16'];
-
 /** The tables of a model: for VFESO-DLSE the extractor's and then its own. */
 export function modelSummary(name: string, pairs: readonly string[]): string {
-  if (name === 'vgg16') return formatSummary('vgg16', vgg16Plan(vgg16Config(parseModelOptions(pairs))));
-  if (!isClassifierName(name)) {
-    throw new ConfigError(`There is no model "${name}".`, { remedy: `Choose one of ${names.join(', ')}.` });
-  }
-  const config = modelConfig(name, pairs);
-  const extractor = extractorPlan(name, config);
+  const known = toClassifierName(name);
+  const config = modelConfig(known, pairs);
+  const extractor = extractorPlan(known, config);
   const tables = extractor ? [formatSummary('extractor: vgg16 up to pool4, frozen by default', extractor)] : [];
-  return [...tables, formatSummary(name, classifierPlan(name, config))].join('\n\n');
+  return [...tables, formatSummary(name, classifierPlan(known, config))].join('\n\n');
 }
 
 export const summary: Verb = (program) => {
@@ -30,7 +17,7 @@ export const summary: Verb = (program) => {
     .command('summary')
     .summary("print a model's layers, shapes, parameters and operations")
     .description("Prints a model's layers with output shapes, parameters and floating-point operations per picture.")
-    .argument('<model>', names.join(', '))
+    .argument('<model>', classifierNames.join(', '))
     .option(
       '--set <name=value...>',
       'model options, e.g. --set width=0.25 imageSize=48 (docs/models.md lists them)',

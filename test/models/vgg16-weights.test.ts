@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { CheckpointError } from '../../engine/index.ts';
-import { vgg16Config, vgg16Features, vgg16Plan, vgg16State } from '../../models/index.ts';
+import { classifierConfig, vgg16Features, vgg16Plan, vgg16State } from '../../models/index.ts';
 import { readReferenceFile } from '../reference.ts';
 
 type Weights = Map<string, { shape: number[]; data: Float32Array }>;
@@ -29,7 +29,7 @@ function timm(): Weights {
   return weights;
 }
 
-const config = vgg16Config({ width: 1 / 16, classes: 10, imageSize: 64 });
+const config = classifierConfig('vgg16', { width: 1 / 16, classes: 10, imageSize: 64 });
 const plan = vgg16Plan(config);
 
 describe('VGG16 weights', () => {

@@ -18,7 +18,7 @@ it("prints VFESO-DLSE's extractor before what is trained", () => {
 
 it.each([
   ['vgg', [], /Choose one of dlp, baseline/],
-  ['vgg16', ['widht=1'], /Options are classes, imageSize/],
+  ['vgg16', ['widht=1'], /Give only classes, imageSize/],
   ['vgg16', ['dropout=1'], /below 1/],
   ['so-dlse', ['width'], /is not name=value/],
   ['so-dlse', ['width="wide"'], /a number above 0/],
