@@ -1,5 +1,6 @@
 import { defineKernel, foldWorkgroups, wgsl } from '../kernel.ts';
 import { lanesVariant } from './eigh-lanes.ts';
+import { roundRobinVariant } from './eigh-round-robin.ts';
 
 export const eighKernel = defineKernel({
   name: 'eigh',
@@ -17,6 +18,7 @@ export const eighKernel = defineKernel({
         { source: wgsl(import.meta.url, 'eigh-serial.wgsl'), params: { zero: 0 }, workgroups: foldWorkgroups(batch) },
       ],
     },
+    roundRobinVariant,
     lanesVariant,
   ],
 });

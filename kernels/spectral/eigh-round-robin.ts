@@ -1,0 +1,44 @@
+import { type DeviceTraits, foldWorkgroups, type Variant, wgsl } from '../kernel.ts';
+
+const SIZE = 256;
+
+/** One pipeline serves 16 sizes. */
+const capacityOf = (n: number): number => Math.ceil(n / 16) * 16;
+
+/** Odd in units of 8: teams of 8 that read neighbouring columns meet other memory banks. */
+const strideOf = (n: number): number => capacityOf(n) + 8;
+
+/** Invocations a pair: as many as the workgroup has for its n / 2 pairs, at most 32. */
+const teamOf = (n: number): number => {
+  let team = 1;
+  while (team < 32 && team * capacityOf(n) <= SIZE) team *= 2;
+  return team;
+};
+
+/** Beside the columns: sums of 256 invocations, an inverse length per column, a flag. */
+const fits = (n: number, traits: DeviceTraits): boolean =>
+  4 * capacityOf(n) * (strideOf(n) + 1) + 16 * SIZE + 16 <= traits.maxWorkgroupStorage;
+
+export const roundRobinVariant: Variant<'batch' | 'n'> = {
+  name: 'round-robin',
+  adds: 'a workgroup per matrix; all columns meet in disjoint pairs, round after round',
+  supports: ({ n }, traits) => n <= 512 && traits.maxInvocations >= SIZE,
+  scratch: ({ batch, n }) => ({ high: 4 * batch * n * strideOf(n), low: 4 * batch * n * strideOf(n) }),
+  passes: ({ batch, n }, _tile, traits) => {
+    const shared = fits(n, traits);
+    return [
+      {
+        source: wgsl(import.meta.url, 'eigh-round-robin.wgsl'),
+        constants: {
+          CAPACITY: capacityOf(n),
+          SHARED: shared,
+          STRIDE: strideOf(n),
+          TILE: shared ? capacityOf(n) * strideOf(n) : 1,
+          TEAM: teamOf(n),
+        },
+        params: { zero: 0 },
+        workgroups: foldWorkgroups(batch),
+      },
+    ];
+  },
+};
