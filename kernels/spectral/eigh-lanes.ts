@@ -80,6 +80,12 @@ fn laneMax(x: f32) -> f32 {
   return m;
 }
 
+/** For a matrix with NaN or infinity in it, which no shift makes positive definite. */
+fn notANumber() -> f32 {
+  var bits = 0x7fc00000u;
+  return bitcast<f32>(bits);
+}
+
 /** Half the sum of A_ij and A_ji for four rows i of column j; 0 past the matrix. */
 fn column(base: u32, n: u32, i: u32, j: u32) -> vec4f {
   var out = vec4f(0.0);
@@ -154,10 +160,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   diagonal = laneMax(diagonal);
   bound = laneMax(bound);
   var shift = 0.0;
-  for (var attempt = 0u; attempt < 3u; attempt++) {
+  var factored = false;
+  for (var attempt = 0u; attempt < 3u && !factored; attempt++) {
     if (attempt == 1u) { shift = max(diagonal * 9.5367432e-7, 1e-30); }
     if (attempt == 2u) { shift = max(1.125 * bound, 1e-30); }
-    if (cholesky(source, base, n, shift, lane)) { break; }
+    factored = cholesky(source, base, n, shift, lane);
   }
   ${declare(groups, 'p')} ${declare(groups, 'r')} ${declare(groups, 'q')}
   var np = 0.0;
@@ -184,7 +191,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   for (var k = 0u; k < n; k++) {
     ${load(groups, 'q', 'k')} ${norm(groups, 'q', 'nq')}
-    if (lane == 0u) { values[b * n + k] = nq - shift; }
+    if (lane == 0u) { values[b * n + k] = select(notANumber(), nq - shift, factored); }
     let length = 1.0 / sqrt(nq);
     ${each(
       groups,

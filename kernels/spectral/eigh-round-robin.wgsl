@@ -54,6 +54,12 @@ fn symmetric(source: u32, i: u32, j: u32) -> f32 {
   return 0.5 * matrix[source + i * params.n + j] + 0.5 * matrix[source + j * params.n + i];
 }
 
+/** For a matrix with NaN or infinity in it, which no shift makes positive definite. */
+fn notANumber() -> f32 {
+  var bits = 0x7fc00000u;
+  return bitcast<f32>(bits);
+}
+
 fn synchronise() {
   storageBarrier();
   workgroupBarrier();
@@ -121,11 +127,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     bound = max(bound, partial[i].y);
   }
   var shift = 0.0;
+  var factored = false;
   for (var attempt = 0u; attempt < 3u; attempt++) {
     if (attempt == 1u) { shift = max(diagonal * 9.5367432e-7, 1e-30); }
     if (attempt == 2u) { shift = max(1.125 * bound, 1e-30); }
     cholesky(source, shift, lane);
-    if (workgroupUniformLoad(&flag) == 0u) { break; }
+    factored = workgroupUniformLoad(&flag) == 0u;
+    if (factored) { break; }
   }
 
   let member = lane % TEAM;
@@ -190,7 +198,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   for (var k = lane; k < params.n; k += SIZE) {
     var norm = 0.0;
     for (var row = 0u; row < params.n; row++) { norm += entry(k, row) * entry(k, row); }
-    values[b * params.n + k] = norm - shift;
+    values[b * params.n + k] = select(notANumber(), norm - shift, factored);
     inverse[k] = 1.0 / sqrt(norm);
   }
   workgroupBarrier();

@@ -30,6 +30,12 @@ fn symmetric(base: u32, n: u32, i: u32, j: u32) -> f32 {
 
 fn at(index: u32) -> Double { return Double(vectors[index], low[index]); }
 
+/** For a matrix with NaN or infinity in it, which no shift makes positive definite. */
+fn notANumber() -> f32 {
+  var bits = 0x7fc00000u;
+  return bitcast<f32>(bits);
+}
+
 /** Column j of L in vectors[base + j n ..]; false where a pivot is not positive. */
 fn cholesky(base: u32, n: u32, shift: f32) -> bool {
   for (var j = 0u; j < n; j++) {
@@ -65,21 +71,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     for (var i = 0u; i < n; i++) { values[b * n + i] = 0.0; }
     return;
   }
+  var diagonal = 0.0;
+  var bound = 0.0;
+  for (var i = 0u; i < n; i++) {
+    diagonal = max(diagonal, abs(matrix[base + i * n + i]));
+    var row = 0.0;
+    for (var j = 0u; j < n; j++) { row += abs(symmetric(base, n, i, j)); }
+    bound = max(bound, row);
+  }
   var shift = 0.0;
-  if (!cholesky(base, n, shift)) {
-    var diagonal = 0.0;
-    var bound = 0.0;
-    for (var i = 0u; i < n; i++) {
-      diagonal = max(diagonal, abs(matrix[base + i * n + i]));
-      var row = 0.0;
-      for (var j = 0u; j < n; j++) { row += abs(symmetric(base, n, i, j)); }
-      bound = max(bound, row);
-    }
-    shift = max(diagonal * 9.5367432e-7, 1e-30);
-    if (!cholesky(base, n, shift)) {
-      shift = max(1.125 * bound, 1e-30);
-      _ = cholesky(base, n, shift);
-    }
+  var factored = false;
+  for (var attempt = 0u; attempt < 3u && !factored; attempt++) {
+    if (attempt == 1u) { shift = max(diagonal * 9.5367432e-7, 1e-30); }
+    if (attempt == 2u) { shift = max(1.125 * bound, 1e-30); }
+    factored = cholesky(base, n, shift);
   }
   for (var sweep = 0u; sweep < MAX_SWEEPS; sweep++) {
     var worst = 0.0;
@@ -116,7 +121,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   for (var k = 0u; k < n; k++) {
     var norm = 0.0;
     for (var i = 0u; i < n; i++) { norm += vectors[base + k * n + i] * vectors[base + k * n + i]; }
-    values[b * n + k] = norm - shift;
+    values[b * n + k] = select(notANumber(), norm - shift, factored);
     for (var i = 0u; i < n; i++) { vectors[base + k * n + i] = vectors[base + k * n + i] / sqrt(norm); }
   }
 }
