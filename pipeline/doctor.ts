@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { cacheFolder, formatBytes, KindergradError, matmul, nodePlatform, openDevice, tensor } from '../engine/node.ts';
 import { findFfmpeg } from '../setup/ffmpeg.mjs';
 import { adapterRemedy } from '../setup/vulkan.mjs';
+import { findUp, packageVersion } from './version.ts';
 
 /** One thing looked at. `lacking` costs speed or a feature; `blocking` means that training cannot run. */
 export interface Finding {
@@ -58,25 +59,17 @@ export async function diagnose(): Promise<Diagnosis> {
 
 /** Read from the packages' own files: loading a package is tried elsewhere. */
 function versions(): Record<string, string> {
-  const own = findUp('package.json', import.meta.dirname);
   const package_ = (name: string): string => {
     const file = findUp(join('node_modules', name, 'package.json'), import.meta.dirname);
     return file ? JSON.parse(readFileSync(file, 'utf8')).version : 'not installed';
   };
   return {
-    kindergrad: own ? JSON.parse(readFileSync(own, 'utf8')).version : 'unknown',
+    kindergrad: packageVersion(),
     node: process.versions.node,
     webgpu: package_('webgpu'),
     sharp: package_('sharp'),
     system: `${process.platform} ${process.arch}`,
   };
-}
-
-/** `path` in `from` or in the nearest folder above it that has it. */
-function findUp(path: string, from: string): string | undefined {
-  const here = join(from, path);
-  if (existsSync(here)) return here;
-  return dirname(from) === from ? undefined : findUp(path, dirname(from));
 }
 
 /** An error as a finding, with its own remedy where it has one. */

@@ -20,3 +20,8 @@ export function share(text: string): number {
   if (value >= 1) throw new InvalidArgumentError('A share between 0 and 1 is needed, such as 0.2.');
   return value;
 }
+
+/** A share from 0 up to, not including, 1. */
+export function shareOrNothing(text: string): number {
+  return text.trim() === '0' ? 0 : share(text);
+}

@@ -100,7 +100,8 @@ export async function checkPictures(
   };
   await Promise.all(Array.from({ length: 4 }, worker));
   const pictures = data.pictures.filter((picture) => !reasons.has(picture));
-  const lost = data.classes.find((_, k) => !pictures.some((picture) => picture.label === k));
+  const has = (list: readonly Picture[], k: number) => list.some((picture) => picture.label === k);
+  const lost = data.classes.find((_, k) => has(data.pictures, k) && !has(pictures, k));
   if (lost !== undefined) {
     const [first] = reasons.values();
     throw new DataError(`Class "${lost}" has no readable picture (${first?.name} ${first?.reason}).`, {

@@ -81,10 +81,10 @@ function curves(events: readonly RunEvent[]): string[] {
   ].filter(({ points }) => points.length > 0);
   if (accuracy.length > 0) charts.push(lineChart(accuracy, { xName: 'epoch', yName: 'accuracy', yMax: 1 }));
   const parts: Series[] = [
-    { name: 'softmax loss', points: thin(smooth(series(events, 'step', 'softmaxLoss', 'step'), window)) },
+    { name: 'cross-entropy', points: thin(smooth(series(events, 'step', 'crossEntropy', 'step'), window)) },
     { name: 'distance loss', points: thin(smooth(series(events, 'step', 'distanceLoss', 'step'), window)) },
   ].filter(({ points }) => points.length > 0);
-  if (parts.length > 1) charts.push(lineChart(parts, { xName: 'step', yName: 'share of the loss' }));
+  if (parts.length > 1) charts.push(lineChart(parts, { xName: 'step', yName: 'parts of the loss' }));
   charts.push(
     lineChart([{ name: 'learning rate', points: thin(series(events, 'step', 'lr', 'step')) }], {
       xName: 'step',

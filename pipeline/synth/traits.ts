@@ -124,7 +124,7 @@ export interface Pose {
 /** Draws how one expression looks this time; intensity and kind vary within a class. */
 export function drawExpression(expression: Expression, rng: Random): Pose {
   const gaze = [rng.normal(0, 1.6), rng.normal(0, 1)] as const;
-  const strength = rng.uniform(0.6, 1);
+  const strength = rng.uniform(0.78, 1);
   if (expression === 'happy') {
     const laughing = rng.chance(0.65);
     return {
@@ -133,7 +133,7 @@ export function drawExpression(expression: Expression, rng: Random): Pose {
       eyeOpen: laughing && rng.chance(0.25) ? rng.uniform(0.05, 0.2) : rng.uniform(0.6, 0.95),
       lowerLid: rng.uniform(0.25, 0.5) * strength,
       gaze,
-      mouthCurve: rng.uniform(0.75, 1.1) * strength,
+      mouthCurve: rng.uniform(0.85, 1.15) * strength,
       mouthOpen: laughing ? rng.uniform(0.35, 1) * strength : rng.uniform(0, 0.06),
       mouthWidth: rng.uniform(1.12, 1.4),
       fold: rng.uniform(0.4, 0.8) * strength,
@@ -151,7 +151,7 @@ export function drawExpression(expression: Expression, rng: Random): Pose {
       eyeOpen: crying && rng.chance(0.6) ? rng.uniform(0, 0.12) : rng.uniform(0.45, 0.75),
       lowerLid: crying ? rng.uniform(0.2, 0.5) : rng.uniform(0, 0.2),
       gaze: [gaze[0], gaze[1] + 1],
-      mouthCurve: rng.uniform(-1.1, -0.7) * strength,
+      mouthCurve: rng.uniform(-1.15, -0.85) * strength,
       mouthOpen: crying ? rng.uniform(0.4, 1) * strength : rng.uniform(0, 0.06),
       mouthWidth: crying ? rng.uniform(0.95, 1.25) : rng.uniform(0.85, 1.05),
       fold: rng.uniform(0.3, 0.8) * strength,
@@ -167,8 +167,8 @@ export function drawExpression(expression: Expression, rng: Random): Pose {
     eyeOpen: rng.uniform(0.85, 1.12),
     lowerLid: rng.uniform(0, 0.06),
     gaze,
-    mouthCurve: rng.normal(0, 0.1),
-    mouthOpen: rng.chance(0.3) ? rng.uniform(0.08, 0.22) : 0,
+    mouthCurve: rng.uniform(-0.15, 0.15),
+    mouthOpen: rng.chance(0.25) ? rng.uniform(0.08, 0.2) : 0,
     mouthWidth: rng.uniform(0.75, 0.95),
     fold: 0,
     frown: 0,
@@ -215,12 +215,12 @@ export function drawScene(rng: Random): Scene {
     lightStrength: rng.uniform(0.1, 0.55),
     exposure: rng.uniform(0.78, 1.12),
     warmth: rng.normal(0, 0.05),
-    occluder: occlusion < 0.07 ? 'dummy' : occlusion < 0.16 ? 'hand' : 'none',
+    occluder: occlusion < 0.05 ? 'dummy' : occlusion < 0.13 ? 'hand' : 'none',
     occluderColour: rng.pick(fabrics),
     side: rng.chance(0.5) ? 1 : -1,
     background: [rng.pick(fabrics), rng.pick(fabrics)],
     pattern: rng.pick(['plain', 'stripes', 'dots', 'blobs']),
-    blur: rng.chance(0.3) ? rng.uniform(0.6, 2.2) : 0,
+    blur: rng.chance(0.3) ? rng.uniform(0.6, 2) : 0,
     noise: rng.uniform(1, 7),
   };
 }

@@ -54,52 +54,79 @@ export interface LoopInput {
   onProgress?: (stepsDone: number, stepsInAll: number, detail: string) => void;
 }
 
-/** Steps whose figures may still be on their way from the device. */
-const inFlight = 8;
+/** How often figures are fetched: seldom enough to cost nothing, often enough to watch and to stop soon. */
+const fetchSeconds = 0.5;
+const fetchSteps = 16;
+
+interface Submitted {
+  step: number;
+  epoch: number;
+  lr: number;
+}
 
 /** Trains from `position` to the last epoch. @returns whether it got there or was asked to stop. */
 export async function trainLoop(input: LoopInput): Promise<'finished' | 'interrupted'> {
   const { run, trainer, store, split, config, signal } = input;
   const position = { ...input.position };
   const stepsPerEpoch = Math.floor(split.train.length / config.batchSize);
-  const stepsInAll = stepsPerEpoch * config.epochs;
-  const pending: { figures: Promise<StepFigures>; step: number; epoch: number; lr: number }[] = [];
   let validation = '';
   let savedAt = performance.now();
 
-  const settle = async (keep: number) => {
-    while (pending.length > keep) {
-      const { figures, ...at } = pending.shift() as (typeof pending)[number];
-      const { correct, ...losses } = await figures;
+  const log = async (steps: readonly Submitted[], rows: readonly StepFigures[]) => {
+    for (const [i, { correct, ...losses }] of rows.entries()) {
+      const at = steps[i];
       if (!Number.isFinite(losses.loss)) throw divergence(run.path, at.step, losses.loss);
       position.loss += losses.loss;
       position.correct += correct;
       await run.log({ event: 'step', ...at, ...losses });
       const accuracy = ((100 * correct) / config.batchSize).toFixed(0);
       const detail = `epoch ${at.epoch + 1}/${config.epochs}  loss ${losses.loss.toFixed(3)}  batch ${accuracy} %${validation}`;
-      input.onProgress?.(at.step, stepsInAll, detail);
+      input.onProgress?.(at.step, stepsPerEpoch * config.epochs, detail);
     }
   };
+  // Two groups of steps are under way at any time: the device works on one while the other's figures come back.
+  let submitted: Submitted[] = [];
+  let fetching: Promise<void> = Promise.resolve();
+  let groupStart = performance.now();
+  let groupSize = 1;
+  const fetchFigures = async () => {
+    const steps = submitted;
+    submitted = [];
+    const rows = trainer.figures();
+    const before = fetching;
+    fetching = (async () => {
+      await before;
+      await log(steps, await rows);
+    })();
+    fetching.catch(() => undefined); // thrown by the next `await before` or settle()
+    await before;
+    const seconds = (performance.now() - groupStart) / 1000;
+    groupStart = performance.now();
+    groupSize = Math.max(1, Math.min(fetchSteps, Math.round((groupSize * fetchSeconds) / seconds)));
+  };
+  const settle = async () => {
+    await fetchFigures();
+    await fetching;
+  };
   const save = async () => {
-    await settle(0);
+    await settle();
     const checkpoint = await trainer.save();
     checkFinite(checkpoint, run.path);
     await saveCheckpoint(run.path, 'last', { ...checkpoint, state: { ...asRecord(checkpoint.state), position } });
     savedAt = performance.now();
   };
 
-  for (; position.epoch < config.epochs; ) {
+  while (position.epoch < config.epochs) {
     let tick = performance.now();
     const order = config.overfitOneBatch ? split.train : epochOrder(split.train, config.seed, position.epoch);
     const options = { batchSize: config.batchSize, dropLast: true, start: position.batch };
     for await (const batch of batches(store, order, options)) {
       const lr = learningRate(config, position.step, stepsPerEpoch);
-      const { figures } = await trainer.step(batch, lr);
-      figures.catch(() => undefined); // reported by settle()
+      await trainer.step(batch, lr);
       position.batch += 1;
       position.step += 1;
-      pending.push({ figures, step: position.step, epoch: position.epoch, lr });
-      await settle(inFlight);
+      submitted.push({ step: position.step, epoch: position.epoch, lr });
+      if (submitted.length >= groupSize) await fetchFigures();
       const due = performance.now() - savedAt > config.checkpointMinutes * 60_000;
       if (!due && !signal.aborted) continue;
       position.seconds += (performance.now() - tick) / 1000;
@@ -109,7 +136,7 @@ export async function trainLoop(input: LoopInput): Promise<'finished' | 'interru
       await run.log({ event: 'interrupted', step: position.step, epoch: position.epoch });
       return 'interrupted';
     }
-    await settle(0);
+    await settle();
     const epoch = {
       trainLoss: position.loss / stepsPerEpoch,
       trainAccuracy: position.correct / (stepsPerEpoch * config.batchSize),

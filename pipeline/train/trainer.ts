@@ -1,12 +1,11 @@
 /** What the training loop asks of a network with its loss and optimiser on a device. */
-
 import type { Batch } from '../dataset/batches.ts';
 import type { Checkpoint } from '../run/checkpoint.ts';
 
-/** Means over the batch. */
+/** Means over the batch of one step. */
 export interface StepFigures {
   loss: number;
-  softmaxLoss: number;
+  crossEntropy: number;
   /** λ times the centre or distance loss. */
   distanceLoss: number;
   /** Pictures whose largest output is the label's. */
@@ -19,8 +18,10 @@ export interface Predictor {
 }
 
 export interface Trainer extends Predictor {
-  /** Submits one optimiser step. The figures arrive when the device has got there; nothing waits for them. */
-  step(batch: Batch, learningRate: number): Promise<{ figures: Promise<StepFigures> }>;
+  /** Submits one optimiser step. Nothing waits for the device. */
+  step(batch: Batch, learningRate: number): Promise<void>;
+  /** The figures of the steps since the last call, in order, once the device has got there. */
+  figures(): Promise<readonly StepFigures[]>;
   /** All that a resumed run needs: network, optimiser, loss, generator. */
   save(): Promise<Checkpoint>;
   /** The network alone. */

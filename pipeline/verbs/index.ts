@@ -1,13 +1,16 @@
 import type { Command } from 'commander';
 import { aggregate } from './aggregate.ts';
 import { doctor } from './doctor.ts';
+import { evaluate } from './evaluate.ts';
 import { exportLabelsVerb } from './export-labels.ts';
 import { importLabels } from './import-labels.ts';
 import { label } from './label.ts';
 import { merge } from './merge.ts';
+import { predict } from './predict.ts';
 import { prepare } from './prepare.ts';
 import { summary } from './summary.ts';
 import { synth } from './synth.ts';
+import { train } from './train.ts';
 
 /**
  * Adds one verb to the command line. A verb file parses options, prints, and calls one function of pipeline/; the work
@@ -24,6 +27,9 @@ export const verbs: readonly Verb[] = [
   aggregate,
   exportLabelsVerb,
   importLabels,
+  train,
+  evaluate,
+  predict,
   summary,
   doctor,
 ];

@@ -1,0 +1,60 @@
+/** split.json: which picture is on which side of a run's split, so that anyone can check it and a resumed run keeps it. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { DataError } from '../../engine/errors.ts';
+import type { DataSet, Picture, Skipped } from '../dataset/read.ts';
+import type { SplitResult } from '../dataset/split.ts';
+import { fileErrorReason, writeFileAtomic } from '../files.ts';
+
+const sides = ['train', 'val', 'test', 'leftOut'] as const;
+
+const entry = z.object({ path: z.string(), subject: z.string(), label: z.string() });
+const skippedEntry = z.object({ name: z.string(), reason: z.string() });
+const schema = z.object({
+  train: z.array(entry),
+  val: z.array(entry),
+  test: z.array(entry),
+  leftOut: z.array(entry),
+  skipped: z.array(skippedEntry),
+});
+
+export async function writeSplit(run: string, data: DataSet, split: SplitResult): Promise<void> {
+  const entries = (pictures: readonly Picture[]) =>
+    pictures.map(({ name, subject, label }) => ({ path: name, subject, label: data.classes[label] }));
+  const content = {
+    ...Object.fromEntries(sides.map((side) => [side, entries(split[side])])),
+    skipped: data.skipped,
+  };
+  await writeFileAtomic(join(run, 'split.json'), `${JSON.stringify(content, null, 1)}\n`);
+}
+
+/**
+ * The split a run was made with, on the pictures of `data` as they are now.
+ * @throws DataError when pictures of the split are gone or changed their class.
+ */
+export async function readSplit(run: string, data: DataSet): Promise<SplitResult & { skipped: readonly Skipped[] }> {
+  const path = join(run, 'split.json');
+  let content: z.infer<typeof schema>;
+  try {
+    content = schema.parse(JSON.parse(await readFile(path, 'utf8')));
+  } catch (error) {
+    throw new DataError(`${path} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
+  }
+  const byName = new Map(data.pictures.map((picture) => [picture.name, picture]));
+  const changed: string[] = [];
+  const find = (side: (typeof sides)[number]) =>
+    content[side].flatMap(({ path: name, label }) => {
+      const picture = byName.get(name);
+      if (picture && data.classes[picture.label] === label) return [picture];
+      changed.push(name);
+      return [];
+    });
+  const [train, val, test, leftOut] = sides.map(find);
+  if (changed.length > 0) {
+    throw new DataError(`${changed.length} pictures of this run are gone or changed class, first ${changed[0]}.`, {
+      remedy: `Bring ${data.folder} back to what it was, or train anew.`,
+    });
+  }
+  return { train, val, test, leftOut, skipped: content.skipped };
+}

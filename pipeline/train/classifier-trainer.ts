@@ -1,0 +1,252 @@
+/** A classifier with its loss and optimiser on a device, as the training loop drives it. */
+import { z } from 'zod';
+import {
+  type Adam,
+  augment,
+  CheckpointError,
+  type Device,
+  Generator,
+  noGrad,
+  openDevice,
+  type Program,
+  program,
+  ScalarLog,
+  sizeOf,
+  softmax,
+  standardise,
+  Tensor,
+} from '../../engine/node.ts';
+import { type StoredTensor, storeFloat32, toFloat32 } from '../../engine/safetensors.ts';
+import {
+  type Classifier,
+  classifierConfig,
+  classifierPlan,
+  createModel,
+  createObjective,
+  createOptimizer,
+  extractorPlan,
+  type NetworkPlan,
+  type Objective,
+  type StepResult,
+  summary,
+  toClassifierName,
+  trainStep,
+} from '../../models/index.ts';
+import { type Batch, batches } from '../dataset/batches.ts';
+import type { PictureStore } from '../dataset/decode.ts';
+import type { Picture } from '../dataset/read.ts';
+import type { Checkpoint } from '../run/checkpoint.ts';
+import type { TrainConfig } from './config.ts';
+import type { StepFigures, Trainer } from './trainer.ts';
+
+/** Side of the pictures as decoded: what the network sees, and room for the random crop. */
+export function decodedSize({ modelOptions, augment: { margin } }: TrainConfig): number {
+  return Math.round(Number(modelOptions.imageSize) * margin);
+}
+
+/** Tensors that one pass over the network reads; written by the host before the step. */
+interface Input {
+  images: Tensor;
+  labels: Tensor;
+  targets: Tensor;
+}
+
+const figureNames = ['loss', 'crossEntropy', 'distance', 'correct'] as const;
+
+/** Which part of a checkpoint a tensor belongs to. */
+const parts = { model: 'model.', objective: 'objective.', optimizer: 'optimizer.' } as const;
+
+export class ClassifierTrainer implements Trainer {
+  /** With the micro-batch that fits this device. */
+  readonly config: TrainConfig;
+  readonly parameterCount: number;
+  readonly deviceName: string;
+  readonly #device: Device;
+  readonly #model: Classifier;
+  readonly #objective: Objective;
+  readonly #optimizer: Adam;
+  readonly #generator: Generator;
+  readonly #inputs: readonly Input[];
+  readonly #log: ScalarLog<(typeof figureNames)[number]>;
+  readonly #step: Program<StepResult>;
+  readonly #predict: Program<Tensor>;
+
+  private constructor(config: TrainConfig, device: Device) {
+    this.config = config;
+    this.deviceName = device.name;
+    this.#device = device;
+    const name = toClassifierName(config.model);
+    this.#model = createModel(name, config.modelOptions, config.seed);
+    this.#objective = createObjective(this.#model, { ...config.loss, seed: config.seed + 1 });
+    this.#generator = new Generator(config.seed + 2);
+    this.parameterCount = this.#model.parameters().reduce((sum, parameter) => sum + parameter.size, 0);
+    this.#optimizer = createOptimizer(this.#model, this.#objective, {
+      betas: [config.beta1, config.beta2],
+      eps: config.adamEps,
+      epsPlacement: config.adamForm,
+      weightDecay: config.weightDecay,
+    });
+    const passes = config.batchSize / config.microBatch;
+    this.#inputs = Array.from({ length: passes }, () => emptyInput(config));
+    this.#log = new ScalarLog(figureNames);
+    this.#step = trainStep({
+      model: this.#model,
+      objective: this.#objective,
+      optimizer: this.#optimizer,
+      batches: this.#inputs.map((input) => () => ({
+        images: this.#prepare(input.images, true),
+        labels: input.labels,
+        targets: input.targets,
+      })),
+    });
+    this.#predict = program(() =>
+      noGrad(() => {
+        this.#model.eval();
+        const probabilities = softmax(this.#model.forward(this.#prepare(this.#inputs[0].images, false)));
+        this.#model.train();
+        return probabilities;
+      }),
+    );
+  }
+
+  /** Opens the device and builds everything. The seed fixes weights, centres and augmentation. */
+  static async create(config: TrainConfig): Promise<ClassifierTrainer> {
+    const device = await openDevice();
+    const name = toClassifierName(config.model);
+    const options = classifierConfig(name, config.modelOptions);
+    const plans = [classifierPlan(name, options), extractorPlan(name, options) ?? []].flat();
+    const microBatch = fittingMicroBatch(config, plans, device.gpu.limits.maxStorageBufferBindingSize);
+    return new ClassifierTrainer({ ...config, microBatch }, device);
+  }
+
+  /** 8-bit pictures to what the network takes: augmented in training, the centre otherwise. */
+  #prepare(images: Tensor, training: boolean): Tensor {
+    const { augment: random, modelOptions } = this.config;
+    const { preprocessing } = this.#model;
+    const perPicture = preprocessing === 'standardise';
+    const pictures = augment(images, {
+      size: Number(modelOptions.imageSize),
+      flip: training && random.flip,
+      rotation: training ? random.rotation : 0,
+      crop: training && random.margin > 1 ? 'random' : 'centre',
+      // A generator of its own where nothing is random: predictions must not move the training's draws.
+      generator: training ? this.#generator : new Generator(),
+      ...(perPicture ? {} : preprocessing),
+    });
+    return perPicture ? standardise(pictures) : pictures;
+  }
+
+  #write(input: Input, batch: Batch, from: number): void {
+    const { microBatch } = this.config;
+    const part = <T extends Uint8Array | Uint32Array | Float32Array>(values: T, tensor: Tensor) => {
+      const each = sizeOf(tensor.shape) / microBatch;
+      return values.subarray(from * each, (from + microBatch) * each);
+    };
+    input.images.write(part(batch.images, input.images));
+    input.labels.write(part(batch.labels, input.labels));
+    input.targets.write(part(batch.targets, input.targets));
+  }
+
+  async step(batch: Batch, learningRate: number): Promise<void> {
+    this.#optimizer.lr = learningRate;
+    for (const [i, input] of this.#inputs.entries()) this.#write(input, batch, i * this.config.microBatch);
+    this.#log.record(await this.#step.run());
+  }
+
+  async figures(): Promise<readonly StepFigures[]> {
+    const { lambda } = this.config.loss;
+    const rows = await this.#log.take();
+    return rows.map(({ distance, ...row }) => ({ ...row, distanceLoss: lambda * distance }));
+  }
+
+  /** @param batch of one micro-batch's size */
+  async probabilities(batch: Batch): Promise<Float32Array> {
+    this.#write(this.#inputs[0], batch, 0);
+    return (await this.#predict.run()).floats();
+  }
+
+  /** One step and one prediction, for `--dry-run`. */
+  async trial(store: PictureStore, pictures: readonly Picture[]): Promise<void> {
+    for await (const batch of batches(store, pictures.slice(0, this.config.batchSize), this.config)) {
+      await this.step(batch, this.config.lr);
+      await this.figures();
+      await this.probabilities(batch);
+    }
+  }
+
+  async saveModel(): Promise<Checkpoint> {
+    const tensors = new Map<string, StoredTensor>();
+    for (const [key, { shape, data }] of await this.#model.stateDict()) {
+      if (!isFrozen(key)) tensors.set(parts.model + key, storeFloat32(data, shape));
+    }
+    return { tensors, state: {} };
+  }
+
+  async save(): Promise<Checkpoint> {
+    const { tensors } = await this.saveModel();
+    for (const [key, { shape, data }] of await this.#objective.stateDict()) {
+      tensors.set(parts.objective + key, storeFloat32(data, shape));
+    }
+    for (const [key, { shape, data }] of await this.#optimizer.stateDict()) {
+      tensors.set(parts.optimizer + key, storeFloat32(data, shape));
+    }
+    return { tensors, state: { generator: this.#generator.state() } };
+  }
+
+  restoreModel({ tensors }: Checkpoint): void {
+    this.#model.loadStateDict(section(tensors, parts.model));
+  }
+
+  restore(checkpoint: Checkpoint): void {
+    this.restoreModel(checkpoint);
+    this.#objective.loadStateDict(section(checkpoint.tensors, parts.objective));
+    this.#optimizer.loadStateDict(section(checkpoint.tensors, parts.optimizer));
+    const parsed = z.object({ generator: z.object({ calls: z.int() }) }).safeParse(checkpoint.state);
+    if (!parsed.success) throw new CheckpointError('The checkpoint lacks the random generator of its run.');
+    this.#generator.calls = parsed.data.generator.calls;
+  }
+
+  dispose(): void {
+    this.#step.dispose();
+    this.#predict.dispose();
+    this.#log.dispose();
+    this.#model.dispose();
+    this.#objective.dispose();
+    this.#optimizer.dispose();
+    for (const input of this.#inputs) for (const tensor of Object.values(input)) tensor.dispose();
+    this.#device.close();
+  }
+}
+
+function emptyInput({ microBatch, classes, ...config }: TrainConfig): Input {
+  const side = decodedSize({ microBatch, classes, ...config });
+  return {
+    images: Tensor.empty([microBatch, side, side, 3], { dtype: 'u8', label: 'pictures' }).keep(),
+    labels: Tensor.empty([microBatch], { dtype: 'i32', label: 'labels' }).keep(),
+    targets: Tensor.empty([microBatch, classes.length], { label: 'targets' }).keep(),
+  };
+}
+
+/** A frozen extractor comes from its own weights file, not from the checkpoint. */
+const isFrozen = (key: string) => key.startsWith('extractor.');
+
+/** The tensors of one part of a checkpoint, without the part's prefix, as a state dictionary. */
+function section(tensors: ReadonlyMap<string, StoredTensor>, prefix: string) {
+  const state = new Map<string, { shape: readonly number[]; data: Float32Array }>();
+  for (const [name, tensor] of tensors) {
+    if (name.startsWith(prefix)) state.set(name.slice(prefix.length), { shape: tensor.shape, data: toFloat32(tensor) });
+  }
+  return state;
+}
+
+/** The largest divisor of the batch whose largest activation fits into one binding of the device. */
+export function fittingMicroBatch(config: TrainConfig, plans: readonly NetworkPlan[], bindingLimit: number): number {
+  const largest = Math.max(
+    ...plans.flatMap((plan) => summary(plan).layers.map(({ outputShape }) => 4 * sizeOf(outputShape))),
+  );
+  for (let parts = config.batchSize / config.microBatch; parts <= config.batchSize; parts += 1) {
+    const size = config.batchSize / parts;
+    if (Number.isInteger(size) && size * largest <= bindingLimit) return size;
+  }
+  return 1;
+}

@@ -1,0 +1,259 @@
+/** A training run from data to report: begin, resume, finish. */
+import { join } from 'node:path';
+import { ConfigError } from '../../engine/index.ts';
+import { checkPictures, type PictureStore, pictureStore } from '../dataset/decode.ts';
+import { type DataSet, type Picture, readDataSet, type Skipped } from '../dataset/read.ts';
+import { type SplitResult, splitDataSet } from '../dataset/split.ts';
+import { type Evaluation, formatEvaluation } from '../evaluate/evaluation.ts';
+import { writeFileAtomic } from '../files.ts';
+import { formatDuration, type Progress, progress } from '../progress.ts';
+import { loadCheckpoint } from '../run/checkpoint.ts';
+import { RunFolder, readRunConfig } from '../run/folder.ts';
+import { renderModelCard } from '../run/model-card.ts';
+import { readSplit, writeSplit } from '../run/split-file.ts';
+import { packageVersion } from '../version.ts';
+import { ClassifierTrainer, decodedSize } from './classifier-trainer.ts';
+import { resolveTrainConfig, type TrainConfig, type TrainOptions, trainConfigSchema } from './config.ts';
+import { evaluate, type Position, positionOf, startPosition, trainLoop } from './loop.ts';
+
+export interface SessionOptions {
+  /** Saves and ends the run after the step under way. */
+  signal: AbortSignal;
+  /** Lines for the user. */
+  say: (line: string) => void;
+}
+
+export interface Outcome {
+  run: string;
+  state: 'finished' | 'interrupted';
+  evaluation?: Evaluation;
+}
+
+interface Prepared {
+  data: DataSet;
+  split: SplitResult;
+  store: PictureStore;
+  config: TrainConfig;
+}
+
+/** Reads and splits the data and resolves every option. Nothing is written. */
+async function prepare(
+  options: TrainOptions & { model: string; data: string },
+  session: SessionOptions,
+): Promise<Prepared> {
+  const found = await readDataSet(options.data, { targets: options.targets });
+  const config = resolveTrainConfig(options, { version: packageVersion(), classes: found.classes });
+  const store = pictureStore(decodedSize(config));
+  const line = progress('reading pictures');
+  const data = await checkPictures(found, store, line.update).finally(line.finish);
+  const split = limitToOneBatch(splitDataSet(data, config), config);
+  describeData(data, split, session.say);
+  if (split.train.length < config.batchSize) {
+    throw new ConfigError(`${split.train.length} training pictures do not fill a batch of ${config.batchSize}.`, {
+      remedy: `Use --batch-size ${2 ** Math.floor(Math.log2(split.train.length))}, or add pictures.`,
+    });
+  }
+  return { data, split, store, config };
+}
+
+/** Ten passes over the same batch make an "epoch" of `--overfit-one-batch`; nothing is held out. */
+function limitToOneBatch(split: SplitResult, config: TrainConfig): SplitResult {
+  if (!config.overfitOneBatch) return split;
+  const stride = Math.max(1, Math.floor(split.train.length / config.batchSize));
+  const batch = split.train.filter((_, i) => i % stride === 0).slice(0, config.batchSize);
+  return { train: Array<Picture[]>(10).fill(batch).flat(), val: [], test: batch, leftOut: [] };
+}
+
+function describeData(data: DataSet, split: SplitResult, say: (line: string) => void): void {
+  const count = (pictures: readonly Picture[]) =>
+    data.classes.map((name, k) => `${pictures.filter(({ label }) => label === k).length} ${name}`).join(', ');
+  const subjects = new Set(data.pictures.map(({ subject }) => subject)).size;
+  say(`${data.pictures.length} pictures of ${subjects} subjects in ${data.folder}`);
+  for (const side of ['train', 'val', 'test'] as const) {
+    if (split[side].length > 0)
+      say(`  ${side.padEnd(5)} ${String(split[side].length).padStart(5)}  (${count(split[side])})`);
+  }
+  if (split.leftOut.length > 0) say(`  ${split.leftOut.length} generated from held-out subjects are left out`);
+  describeSkipped(data.skipped, say);
+}
+
+function describeSkipped(skipped: readonly Skipped[], say: (line: string) => void): void {
+  const byReason = new Map<string, Skipped[]>();
+  for (const file of skipped) {
+    const reason = file.reason.split(' (')[0];
+    byReason.set(reason, [...(byReason.get(reason) ?? []), file]);
+  }
+  for (const [reason, files] of byReason) say(`  skipped ${files.length}: ${reason}, such as ${files[0].name}`);
+}
+
+/** Trains a new run in `out` and evaluates it on the held-out subjects. */
+export async function beginRun(
+  options: TrainOptions & { model: string; data: string },
+  out: string | undefined,
+  session: SessionOptions,
+): Promise<Outcome> {
+  const prepared = await prepare(options, session);
+  const { config } = prepared;
+  const trainer = await ClassifierTrainer.create(config);
+  session.say(
+    `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
+  );
+  const path = out ?? join('runs', `${config.model}-${timestamp()}`);
+  const run = await RunFolder.create(path, trainer.config);
+  await writeSplit(path, prepared.data, prepared.split);
+  await run.log({ event: 'start', step: 0, epoch: 0, device: trainer.deviceName });
+  session.say(`run folder ${path}`);
+  return execute(run, trainer, prepared, startPosition, session);
+}
+
+/** One optimiser step and one prediction on real data, then stop: everything but the time it takes is tried. */
+export async function dryRun(
+  options: TrainOptions & { model: string; data: string },
+  session: SessionOptions,
+): Promise<void> {
+  const { split, store, config } = await prepare(options, session);
+  const trainer = await ClassifierTrainer.create(config);
+  session.say(
+    `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
+  );
+  const started = performance.now();
+  await trainer.trial(store, split.train);
+  session.say(
+    `one step of ${config.batchSize} pictures and one prediction: ${formatDuration((performance.now() - started) / 1000)}, most of it compiling`,
+  );
+  session.say('dry run: nothing was written');
+  trainer.dispose();
+}
+
+/** Goes on with a run where its last checkpoint stands. */
+export async function resumeRun(path: string, session: SessionOptions): Promise<Outcome> {
+  const config = await readRunConfig(path, trainConfigSchema);
+  const checkpoint = await loadCheckpoint(path, 'last');
+  const position = positionOf(checkpoint);
+  const data = await readDataSet(config.data, { targets: config.targets });
+  const split = await readSplit(path, data);
+  const trainer = await ClassifierTrainer.create(config);
+  trainer.restore(checkpoint);
+  const run = await RunFolder.resume(path, position.step);
+  await run.log({ event: 'resume', step: position.step, epoch: position.epoch, device: trainer.deviceName });
+  session.say(`${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`);
+  const store = pictureStore(decodedSize(config));
+  return execute(run, trainer, { data: { ...data, skipped: split.skipped }, split, store, config }, position, session);
+}
+
+async function execute(
+  run: RunFolder,
+  trainer: ClassifierTrainer,
+  prepared: Prepared,
+  position: Position,
+  session: SessionOptions,
+): Promise<Outcome> {
+  const { split, store } = prepared;
+  const { config } = trainer;
+  const line: Progress = progress(config.model);
+  try {
+    const state = await trainLoop({
+      run,
+      trainer,
+      store,
+      split,
+      config,
+      position,
+      signal: session.signal,
+      onProgress: line.update,
+    }).finally(line.finish);
+    if (state === 'interrupted') {
+      session.say(`saved; go on with: kindergrad train --resume ${run.path}`);
+      return { run: run.path, state };
+    }
+    const evaluation = await finish(run, trainer, prepared, session);
+    return { run: run.path, state, evaluation };
+  } finally {
+    await run.close();
+    trainer.dispose();
+  }
+}
+
+/** Tests the best weights and writes the report and the model card. */
+async function finish(run: RunFolder, trainer: ClassifierTrainer, prepared: Prepared, session: SessionOptions) {
+  const { data, split, store, config } = prepared;
+  const chosen = split.val.length > 0 ? 'best' : 'last';
+  trainer.restoreModel(await loadCheckpoint(run.path, chosen));
+  const line = progress('testing');
+  const evaluation = await evaluate(trainer, store, split.test, config, line.update).finally(line.finish);
+  const { all } = evaluation;
+  const last = run.events.at(-1);
+  await run.log({
+    event: 'test',
+    step: last?.step ?? 0,
+    epoch: last?.epoch ?? 0,
+    checkpoint: chosen,
+    accuracy: all.accuracy,
+    macroRecall: all.macro.recall,
+    macroF1: all.macro.f1,
+  });
+  await writeDocuments(run, trainer, prepared, evaluation);
+  const seconds = run.events.reduce((sum, event) => sum + (event.event === 'epoch' ? Number(event.seconds) : 0), 0);
+  session.say(formatEvaluation(config.model, data.classes, evaluation));
+  session.say(
+    `trained for ${formatDuration(seconds)}; tested the ${chosen} checkpoint on ${all.total} pictures of unseen subjects`,
+  );
+  if (config.overfitOneBatch)
+    session.say('(one batch, trained on and tested on: only useful to see that the network can learn)');
+  session.say(`run     ${run.path}\nreport  ${join(run.path, 'report.html')}`);
+  await run.log({ event: 'end', step: last?.step ?? 0, epoch: last?.epoch ?? 0 });
+  return evaluation;
+}
+
+async function writeDocuments(run: RunFolder, trainer: ClassifierTrainer, prepared: Prepared, evaluation: Evaluation) {
+  const { data, split, config } = prepared;
+  const { renderReport } = await import('../run/report.ts'); // echarts takes a while to load
+  const subjects = new Set(data.pictures.map(({ subject }) => subject)).size;
+  const report = await renderReport({
+    title: `${config.model} on ${data.folder}`,
+    facts: [
+      ['model', `${config.model}, ${trainer.parameterCount.toLocaleString('en')} parameters`],
+      [
+        'pictures',
+        `${split.train.length} train, ${split.val.length} validation, ${split.test.length} test; ${subjects} subjects`,
+      ],
+      ['training', `${config.epochs} epochs of batches of ${config.batchSize}, seed ${config.seed}`],
+      ['device', trainer.deviceName],
+      ['kindergrad', config.version],
+    ],
+    classes: data.classes,
+    events: run.events,
+    evaluation,
+    skipped: data.skipped,
+    config,
+  });
+  await writeFileAtomic(join(run.path, 'report.html'), report);
+  const card = renderModelCard({
+    model: config.model,
+    classes: data.classes,
+    parameters: trainer.parameterCount,
+    imageSize: Number(config.modelOptions.imageSize),
+    dataFolder: data.folder,
+    counts: {
+      train: split.train.length,
+      val: split.val.length,
+      test: split.test.length,
+      subjects,
+      generated: data.pictures.filter(({ generated }) => generated).length,
+      skipped: data.skipped.length,
+    },
+    epochs: config.epochs,
+    seed: config.seed,
+    device: trainer.deviceName,
+    version: config.version,
+    date: new Date().toISOString().slice(0, 10),
+    evaluation,
+  });
+  await writeFileAtomic(join(run.path, 'model-card.md'), card);
+}
+
+/** 20261123-214503, local time. */
+function timestamp(): string {
+  const now = new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString();
+  return now.slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
+}

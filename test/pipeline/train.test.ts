@@ -1,0 +1,238 @@
+import { spawn } from 'node:child_process';
+import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { classifierConfig, classifierPlan } from '../../models/index.ts';
+import { evaluateRun, openTrained, predictFiles } from '../../pipeline/evaluate/trained.ts';
+import { loadCheckpoint } from '../../pipeline/run/checkpoint.ts';
+import { readEvents } from '../../pipeline/run/folder.ts';
+import { synthesise } from '../../pipeline/synth/synthesise.ts';
+import { fittingMicroBatch } from '../../pipeline/train/classifier-trainer.ts';
+import { resolveTrainConfig, type TrainOptions } from '../../pipeline/train/config.ts';
+import { beginRun, dryRun, resumeRun } from '../../pipeline/train/session.ts';
+
+const bin = fileURLToPath(new URL('../../bin/kindergrad.mjs', import.meta.url));
+
+let folder: string;
+let data: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kindergrad-train-'));
+  data = join(folder, 'drawn');
+  await synthesise(data, { count: 60, perSubject: 3, seed: 3 });
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+/** The smallest network that has every part. */
+const small = (): TrainOptions & { model: string; data: string } => ({
+  model: 'so-dlse',
+  data,
+  preset: 'smoke',
+  modelOptions: { width: 0.125, imageSize: 24, fc: [64, 32] },
+  epochs: 2,
+  batchSize: 8,
+  seed: 5,
+});
+
+function session(onLine: (line: string) => void = () => undefined) {
+  const controller = new AbortController();
+  const said: string[] = [];
+  const say = (line: string) => {
+    said.push(line);
+    onLine(line);
+  };
+  return { controller, said, options: { signal: controller.signal, say } };
+}
+
+/** What must be the same in two runs: every step's losses and learning rate, every epoch's figures, but no times. */
+async function curve(run: string): Promise<unknown[]> {
+  const events = await readEvents(run);
+  return events
+    .filter(({ event }) => event === 'step' || event === 'epoch' || event === 'test')
+    .map(({ time, seconds, ...rest }) => rest);
+}
+
+describe('a run', () => {
+  let whole: string;
+  let said: string[];
+  beforeAll(async () => {
+    whole = join(folder, 'whole');
+    const own = session();
+    const outcome = await beginRun(small(), whole, own.options);
+    expect(outcome.state).toBe('finished');
+    said = own.said;
+  });
+
+  test('leaves every file, and losses that fall', async () => {
+    expect((await readdir(whole)).sort()).toEqual([
+      'checkpoints',
+      'config.json',
+      'events.jsonl',
+      'events.out.tfevents.kindergrad',
+      'model-card.md',
+      'report.html',
+      'split.json',
+      'summary.csv',
+    ]);
+    expect((await readdir(join(whole, 'checkpoints'))).sort()).toEqual(['best.safetensors', 'last.safetensors']);
+    const epochs = (await readEvents(whole)).filter(({ event }) => event === 'epoch');
+    expect(epochs).toHaveLength(2);
+    expect(Number(epochs[1].trainLoss)).toBeLessThan(Number(epochs[0].trainLoss));
+    expect(said.join('\n')).toMatch(/Average accuracy/);
+    expect(said.at(-1)).toMatch(/report\.html$/);
+  });
+
+  test('checkpoints carry PyTorch’s keys and shapes', async () => {
+    const { tensors } = await loadCheckpoint(whole, 'best');
+    expect(tensors.get('model.trunk.conv1.weight')?.shape).toEqual([8, 3, 3, 3]);
+    expect([...tensors.keys()].every((key) => key.startsWith('model.'))).toBe(true);
+    const last = await loadCheckpoint(whole, 'last');
+    expect(last.tensors.has('optimizer.exp_avg.trunk.conv1.weight')).toBe(true);
+    expect(last.tensors.has('objective.centres')).toBe(true);
+  });
+
+  test('is the same again from the same seed, bit for bit', async () => {
+    const again = join(folder, 'again');
+    await beginRun(small(), again, session().options);
+    expect(await curve(again)).toEqual(await curve(whole));
+  });
+
+  test('stopped in the middle of an epoch and resumed, it is the same, bit for bit', async () => {
+    const stopped = join(folder, 'stopped');
+    const own = session((line) => {
+      if (line.startsWith('run folder')) setTimeout(() => own.controller.abort(), 600);
+    });
+    const first = await beginRun(small(), stopped, own.options);
+    expect(first.state).toBe('interrupted');
+    const before = (await readEvents(stopped)).at(-1);
+    expect(before?.event).toBe('interrupted');
+    const second = await resumeRun(stopped, session().options);
+    expect(second.state).toBe('finished');
+    expect(await curve(stopped)).toEqual(await curve(whole));
+  });
+
+  test('killed with SIGKILL and resumed, it is the same, bit for bit', async () => {
+    const killed = join(folder, 'killed');
+    const options = ['--preset', 'smoke', '--epochs', '2', '--batch-size', '8', '--seed', '5', '--out', killed];
+    const model = ['--set', 'width=0.125', 'imageSize=24', 'fc=[64,32]', '--checkpoint-minutes', '0.0005'];
+    const child = spawn(process.execPath, [bin, 'train', 'so-dlse', '--data', data, ...options, ...model], {
+      stdio: 'ignore',
+    });
+    const gone = new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
+    for (let steps = 0; steps < 3; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      steps = (await readEvents(killed)).filter(({ event }) => event === 'step').length;
+    }
+    child.kill('SIGKILL');
+    expect(await gone).toBe('SIGKILL');
+    await resumeRun(killed, session().options);
+    expect(await curve(killed)).toEqual(await curve(whole));
+  });
+
+  test('can be evaluated on its own test pictures, on other data and on single files', async () => {
+    const trained = await openTrained(whole);
+    const own = session();
+    const held = await evaluateRun(whole, trained, data, { say: own.options.say });
+    const tested = (await readEvents(whole)).find(({ event }) => event === 'test');
+    expect(held.all.accuracy).toBe(tested?.accuracy);
+    const other = join(folder, 'other');
+    await cp(join(data, 'normal'), join(other, 'neutral'), { recursive: true });
+    await cp(join(data, 'happy'), join(other, 'happy'), { recursive: true });
+    await expect(evaluateRun(whole, trained, other, own.options)).rejects.toThrow(/has neutral/);
+    const renamed = await evaluateRun(whole, trained, other, {
+      rename: new Map([['neutral', 'normal']]),
+      say: own.options.say,
+    });
+    expect(renamed.all.perClass.map(({ support }) => support)).toEqual([20, 32, 0]);
+    const text = join(folder, 'text.jpg');
+    await writeFile(text, 'no picture');
+    const [first] = await readdir(join(data, 'sad'));
+    const rows = await predictFiles(trained, [join(data, 'sad', first), text, join(folder, 'nowhere.jpg')]);
+    expect(rows[0].probabilities?.reduce((a, b) => a + b)).toBeCloseTo(1, 5);
+    expect(rows.slice(1).map(({ reason }) => reason)).toEqual([
+      'is not a picture',
+      'cannot be read (it does not exist)',
+    ]);
+    trained.network.dispose();
+  });
+
+  test('that diverges stops, says so, and keeps the last good checkpoint', async () => {
+    const bad = join(folder, 'diverging');
+    await cp(whole, bad, { recursive: true });
+    const config = JSON.parse(await readFile(join(bad, 'config.json'), 'utf8'));
+    await writeFile(join(bad, 'config.json'), JSON.stringify({ ...config, epochs: 4, lr: 1e38, lrEnd: 1e38 }));
+    const before = await readFile(join(bad, 'checkpoints', 'last.safetensors'));
+    await expect(resumeRun(bad, session().options)).rejects.toThrow(/The loss became .* at step|not a number/);
+    expect(await readFile(join(bad, 'checkpoints', 'last.safetensors'))).toEqual(before);
+  });
+
+  test('whose pictures are gone cannot be resumed', async () => {
+    const moved = join(folder, 'moved');
+    await cp(whole, moved, { recursive: true });
+    const config = JSON.parse(await readFile(join(moved, 'config.json'), 'utf8'));
+    const fewer = join(folder, 'fewer');
+    await cp(data, fewer, { recursive: true });
+    const [gone] = await readdir(join(fewer, 'happy'));
+    await rm(join(fewer, 'happy', gone));
+    await writeFile(join(moved, 'config.json'), JSON.stringify({ ...config, data: fewer }));
+    await expect(resumeRun(moved, session().options)).rejects.toThrow(/1 pictures of this run are gone/);
+  });
+});
+
+describe('options', () => {
+  test('a dry run writes nothing', async () => {
+    const before = await readdir(folder);
+    const own = session();
+    await dryRun(small(), own.options);
+    expect(await readdir(folder)).toEqual(before);
+    expect(own.said.at(-1)).toBe('dry run: nothing was written');
+  });
+
+  test('one batch can be learnt by heart', async () => {
+    const run = join(folder, 'overfit');
+    const options = { ...small(), overfitOneBatch: true, epochs: 6, lr: 0.005, lrEnd: 0.005 };
+    const { evaluation } = await beginRun(options, run, session().options);
+    const epochs = (await readEvents(run)).filter(({ event }) => event === 'epoch');
+    expect(epochs.at(-1)?.trainAccuracy).toBe(1);
+    expect(evaluation?.all.total).toBe(8);
+  });
+
+  test('micro-batches add up to the batch where no layer looks at the batch', async () => {
+    const losses = async (microBatch: number) => {
+      const run = join(folder, `micro-${microBatch}`);
+      const options = {
+        ...small(),
+        model: 'dlp',
+        epochs: 1,
+        microBatch,
+        augment: { flip: false, rotation: 0, margin: 1 },
+      };
+      await beginRun({ ...options, modelOptions: { width: 0.125, imageSize: 24, fc: 64 } }, run, session().options);
+      return (await readEvents(run)).filter(({ event }) => event === 'step').map(({ loss }) => Number(loss));
+    };
+    const [whole, halves] = [await losses(8), await losses(4)];
+    expect(whole.length).toBeGreaterThan(3);
+    for (const [i, loss] of whole.entries()) expect(Math.abs(loss - halves[i]) / loss, `step ${i}`).toBeLessThan(1e-3);
+  });
+
+  test('the micro-batch is the largest divisor whose activations fit the device', () => {
+    const config = resolveTrainConfig(
+      { ...small(), preset: 'paper', modelOptions: {}, batchSize: 128 },
+      { version: '0', classes: ['a', 'b', 'c'] },
+    );
+    const plans = [classifierPlan('so-dlse', classifierConfig('so-dlse'))];
+    // The first convolution leaves 100×100×64 floats a picture: 2.56 MB.
+    expect(fittingMicroBatch(config, plans, 128 * 2 ** 20)).toBe(32);
+    expect(fittingMicroBatch(config, plans, 2 ** 31)).toBe(128);
+    expect(fittingMicroBatch({ ...config, batchSize: 96, microBatch: 96 }, plans, 128 * 2 ** 20)).toBe(48);
+  });
+
+  test('too few pictures for a batch are named, and pictures behind a link are read', async () => {
+    const linked = join(folder, 'linked');
+    await symlink(data, linked);
+    await expect(dryRun({ ...small(), data: linked, batchSize: 512 }, session().options)).rejects.toThrow(
+      /training pictures do not fill a batch of 512/,
+    );
+  });
+});
