@@ -45,6 +45,7 @@ export {
   updateCentres,
 } from './ops/distance-loss.ts';
 export { type DropoutOptions, dropout } from './ops/dropout.ts';
+export { eigh } from './ops/eigh.ts';
 export type { Activation } from './ops/epilogue.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { cat, flatten, permute, reshape, slice, transpose } from './ops/layout.ts';

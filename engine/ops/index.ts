@@ -7,6 +7,7 @@ import { chooseSamplesOp } from './covariance-log-eig.ts';
 import { l1LossOp, mseLossOp } from './difference-loss.ts';
 import { distanceLossOp } from './distance-loss.ts';
 import { dropoutOp } from './dropout.ts';
+import { eighOp } from './eigh.ts';
 import { catOp, permuteOp, reshapeOp, sliceOp } from './layout.ts';
 import { linearOp } from './linear.ts';
 import { lowRankLogEigOp } from './low-rank-log-eig.ts';
@@ -61,6 +62,7 @@ export const ops = {
   div: divOp,
   divide: divideOp,
   dropout: dropoutOp,
+  eigh: eighOp,
   exp: expOp,
   l1Loss: l1LossOp,
   leakyRelu: leakyReluOp,

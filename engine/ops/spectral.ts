@@ -1,4 +1,3 @@
-import { eighKernel } from '../../kernels/spectral/eigh.ts';
 import { selectSamplesKernel } from '../../kernels/spectral/select-samples.ts';
 import {
   loewnerKernel,
@@ -7,31 +6,11 @@ import {
   spectralScaleKernel,
 } from '../../kernels/spectral/spectral-function.ts';
 import { ConfigError } from '../errors.ts';
-import type { Shape, Tensor } from '../tensor.ts';
+import type { Tensor } from '../tensor.ts';
 import { batchOf, empty } from './covariance.ts';
+import { decompose, squareShape } from './eigh.ts';
 import { runMatmul } from './matmul.ts';
-import { apply, defineOp, shapeError } from './op.ts';
-
-export const squareShape = (op: string, a: Shape): Shape => {
-  if (a.length < 2 || a[a.length - 1] !== a[a.length - 2] || a[a.length - 1] === 0) {
-    throw shapeError(op, [a], 'Needed: symmetric matrices [..., n, n].');
-  }
-  return a;
-};
-
-/** Eigenvalues [batch, n] and, as rows, eigenvectors [batch, n, n], in no order; zeros for the samples to skip. */
-export function decompose(a: Tensor, skip?: Tensor): { values: Tensor; vectors: Tensor } {
-  const n = a.shape[a.ndim - 1];
-  const batch = batchOf(a);
-  const values = empty(a, [batch, n], 'eigenvalues');
-  const vectors = empty(a, [batch, n, n], 'eigenvectors');
-  a.device.run(
-    eighKernel,
-    { matrix: a.storage, skip: skip?.storage, values: values.storage, vectors: vectors.storage },
-    { batch, n },
-  );
-  return { values, vectors };
-}
+import { apply, defineOp } from './op.ts';
 
 /** f(A) = U f(Λ) Uᵀ with f(λ) = g(clamp(λ, floor, ceiling)). */
 export interface SpectralAttributes {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { backward, covariance, type Device, logEig, openDevice, type Tensor, tensor } from '../../engine/node.ts';
-import { decompose } from '../../engine/ops/spectral.ts';
+import { decompose } from '../../engine/ops/eigh.ts';
 import { eighKernel } from '../../kernels/spectral/eigh.ts';
 import { expectClose } from '../expect-close.ts';
 import { samples } from '../gradcheck.ts';

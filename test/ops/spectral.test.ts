@@ -5,6 +5,7 @@ import {
   covariance,
   covarianceLogEig,
   type Device,
+  eigh,
   logEig,
   openDevice,
   reEig,
@@ -100,4 +101,19 @@ describe.each(['full', 'auto'] as const)('the covariance head, path %s, against 
       }
     },
   );
+});
+
+describe('eigh against float64', () => {
+  it.each(referenceCases('spectral', 'eigh').map((one) => [one.name, one] as const))('%s', async (_, one) => {
+    const x = get(one.inputs, 'x');
+    const { values, vectors } = eigh(tensor(Float32Array.from(x.data), x.shape));
+    const expected = get(one.outputs, 'values');
+    expect(values.shape).toEqual(expected.shape);
+    const atol = 2e-6 * Math.max(largest(expected.data), 1e-30);
+    expectClose(await values.floats(), expected.data, { rtol: 0, atol, label: `${one.name} values` });
+    if (one.attributes.simple !== true) return;
+    // Eigenvectors turn by rounding / gap: 1e-4 apart, relative to the largest eigenvalue, at the least.
+    const truth = get(one.outputs, 'vectors').data;
+    expectClose(await vectors.floats(), truth, { rtol: 0, atol: 2e-4, label: `${one.name} vectors` });
+  });
 });
