@@ -1,6 +1,7 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
+import { tiledConv2dInputGradient } from './tiled.ts';
 
 export const conv2dInputGradientKernel = defineKernel({
   name: 'conv2dInputGradient',
@@ -22,5 +23,6 @@ export const conv2dInputGradientKernel = defineKernel({
       ],
     },
     laneConv2dInputGradient,
+    tiledConv2dInputGradient,
   ],
 });

@@ -1,6 +1,7 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
+import { tiledConv2d } from './tiled.ts';
 
 export const conv2dKernel = defineKernel({
   name: 'conv2d',
@@ -22,5 +23,6 @@ export const conv2dKernel = defineKernel({
       ],
     },
     laneConv2d,
+    tiledConv2d,
   ],
 });

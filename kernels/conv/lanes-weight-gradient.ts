@@ -9,8 +9,8 @@ import {
   lines,
 } from '../matmul/lane-tile.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
+import { channelsFit, hasLanes } from './gather.ts';
 import { type ConvParam, packed } from './geometry.ts';
-import { channelsFit, hasLanes } from './lanes.ts';
 
 const ROWS = 32;
 

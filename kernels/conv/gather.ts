@@ -1,0 +1,195 @@
+import { ceil4, repitch } from '../common/repitch.ts';
+import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
+import {
+  type Constants,
+  type DeviceTraits,
+  type Pass,
+  type Variant,
+  type WgslSource,
+  wgsl,
+  workgroupsFor,
+} from '../kernel.ts';
+import { type ConvParam, packed } from './geometry.ts';
+
+/** Output channels of a panel of arranged weights. */
+export const PANEL = 32;
+
+/**
+ * What the gather kernels share. They are the convolution and, with `transposed`, its input gradient: each destination
+ * pixel gathers, tap by tap, the source pixel that the tap points at, so that one pipeline serves both. Transposed with
+ * a stride s, the destination falls into s × s phases; in each, the taps that hit are every s-th, so that no product
+ * with an inserted zero is computed (needs stride 1 or dilation 1). Channels are in vec4, padded with zeros; weights
+ * are arranged in panels (arrange-weights.wgsl).
+ */
+export const gatherText = `
+struct Params {
+  batch: u32,
+  srcH: u32, srcW: u32, srcC: u32,
+  dstH: u32, dstW: u32, dstC: u32,
+  depth: u32, columns: u32,
+  window: u32, stride: u32, padding: u32, dilation: u32,
+  panels: u32,
+  transposed: u32,
+  slope: f32,
+}
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> src: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dst: array<vec4f>;
+
+const NOWHERE = 0xffffffffu;
+
+fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
+
+fn activated(value: vec4f) -> vec4f { return select(params.slope * value, value, value > vec4f(0.0)); }
+
+// How a group of destination pixels walks over the source: taps firstTap, firstTap + tapStep, …, the j-th of which reads
+// the source at the row's start + j · advance.
+struct Walk { group: u32, phases: vec2i, phase: vec2i, firstTap: vec2i, tapStep: vec2i, advance: vec2i, first: vec2i, step: vec2i }
+
+fn walkOf(z: u32) -> Walk {
+  let stride = pair(params.stride);
+  let padding = pair(params.padding);
+  let dilation = pair(params.dilation);
+  let backward = params.transposed == 1u;
+  let phases = select(vec2i(1), stride, backward);
+  let index = i32(z) % (phases.x * phases.y);
+  let phase = vec2i(index / phases.y, index % phases.y);
+  let firstTap = select(vec2i(0), (phase + padding) % stride, backward);
+  let first = select(-padding, (phase + padding - firstTap) / stride, backward);
+  return Walk(
+    z / u32(phases.x * phases.y), phases, phase, firstTap, phases, select(dilation, -dilation, backward), first,
+    select(stride, vec2i(1), backward),
+  );
+}
+
+// What is known of one destination pixel: where its window starts in the source, its picture's first line there, and
+// where its result goes.
+struct Row { start: vec2i, picture: i32, out: u32 }
+
+fn rowAt(index: u32, walk: Walk) -> Row {
+  let grid = (vec2i(i32(params.dstH), i32(params.dstW)) + walk.phases - 1) / walk.phases;
+  let i = i32(index);
+  let x = i % grid.y;
+  let y = (i / grid.y) % grid.x;
+  let n = i / (grid.y * grid.x);
+  let pixel = vec2i(y, x) * walk.phases + walk.phase;
+  let exists = n < i32(params.batch) && pixel.x < i32(params.dstH) && pixel.y < i32(params.dstW);
+  let at = ((n * i32(params.dstH) + pixel.x) * i32(params.dstW) + pixel.y) * i32(params.dstC);
+  let picture = min(n, i32(params.batch) - 1) * i32(params.srcH);
+  return Row(vec2i(y, x) * walk.step + walk.first, picture, select(NOWHERE, u32(at), exists));
+}
+`;
+
+type Params = Readonly<Record<ConvParam, number>>;
+
+/** Channels come by fours: one group is padded where need be, several must fit. */
+export const channelsFit = (p: Params): boolean =>
+  p.groups === 1 || ((p.cin / p.groups) % 4 === 0 && (p.cout / p.groups) % 4 === 0);
+
+export const hasLanes = (traits: DeviceTraits): boolean => traits.subgroupMinSize === 8 && traits.subgroupMaxSize === 8;
+
+const phasesOf = (p: Params, transposed: boolean): number => (transposed ? p.strideY * p.strideX : 1);
+
+/** Destination pixels of one phase, over the batch. */
+const pixels = (p: Params, transposed: boolean): number =>
+  transposed ? p.batch * Math.ceil(p.h / p.strideY) * Math.ceil(p.w / p.strideX) : p.batch * p.oh * p.ow;
+
+/** What a rung of the gather kernels says of itself. */
+export interface GatherRung {
+  readonly name: string;
+  readonly adds: string;
+  readonly supports: (traits: DeviceTraits) => boolean;
+  readonly suits: (products: number, traits: DeviceTraits) => boolean;
+  /** Tile space for a number of destination pixels and columns; `rows` and `columns` of a tile fix the grid. */
+  readonly tiles: (pixels: number, columns: number, count: number, traits: DeviceTraits) => readonly Constants[];
+  readonly source: (tile: Constants) => WgslSource;
+  readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
+}
+
+/** The rung under the names of one of the two declarations. */
+export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<ConvParam> {
+  const [src, dst] = transposed ? ['y', 'x'] : ['x', 'y'];
+  const sizes = (p: Params) => {
+    const [k, columns] = transposed ? [p.cout, p.cin] : [p.cin, p.cout];
+    return {
+      k,
+      columns,
+      source: { matrices: 1, rows: p.batch * (transposed ? p.oh * p.ow : p.h * p.w), columns: k },
+      target: { matrices: 1, rows: p.batch * (transposed ? p.h * p.w : p.oh * p.ow), columns },
+      taps: p.kh * p.kw,
+      panels: Math.ceil(columns / p.groups / PANEL),
+    };
+  };
+  return {
+    name: rung.name,
+    adds: rung.adds,
+    supports: (p, traits) =>
+      rung.supports(traits) &&
+      channelsFit(p) &&
+      Math.ceil(pixels(p, transposed) / 8) <= 65_535 &&
+      p.groups * phasesOf(p, transposed) <= 65_535 &&
+      (!transposed || ((p.strideY === 1 || p.dilationY === 1) && (p.strideX === 1 || p.dilationX === 1))),
+    suits: (p, traits) => rung.suits(p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout, traits),
+    tiles: (p, traits) =>
+      rung.tiles(pixels(p, transposed), sizes(p).columns / p.groups, p.groups * phasesOf(p, transposed), traits),
+    scratch: (p) => {
+      const { k, columns, source, target, taps, panels } = sizes(p);
+      return {
+        ...(k % 4 !== 0 && { srcPadded: 4 * source.rows * ceil4(k) }),
+        ...(columns % 4 !== 0 && { dstPadded: 4 * target.rows * ceil4(columns) }),
+        arranged: 4 * PANEL * p.groups * panels * taps * ceil4(k / p.groups),
+      };
+    },
+    passes: (p, tile) => {
+      const { k, columns, source, target, taps, panels } = sizes(p);
+      const [k4, columns4] = [ceil4(k), ceil4(columns)];
+      const shape = rung.shape(tile);
+      const slopeOnly = isSlopeOnly(p.activation);
+      const passes: Pass[] = [];
+      if (k % 4 !== 0) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
+      passes.push({
+        source: wgsl(import.meta.url, 'arrange-weights.wgsl'),
+        constants: { TRANSPOSED: transposed },
+        params: { taps, depth: ceil4(k / p.groups), panels },
+        workgroups: workgroupsFor(p.groups * panels * taps * ceil4(k / p.groups) * 8, 64),
+      });
+      passes.push({
+        source: rung.source(tile),
+        bind: {
+          src: k % 4 !== 0 ? 'srcPadded' : src,
+          dst: columns % 4 !== 0 ? 'dstPadded' : dst,
+          weight: 'arranged',
+        },
+        params: {
+          ...packed(p),
+          srcH: transposed ? p.oh : p.h,
+          srcW: transposed ? p.ow : p.w,
+          srcC: k4 / 4,
+          dstH: transposed ? p.h : p.oh,
+          dstW: transposed ? p.w : p.ow,
+          dstC: columns4 / 4,
+          depth: k4 / 4 / p.groups,
+          columns: columns4 / 4 / p.groups,
+          panels,
+          transposed: Number(transposed),
+          slope: slopeOnly ? p.slope : 1,
+        },
+        workgroups: [
+          Math.ceil(pixels(p, transposed) / shape.rows),
+          Math.ceil(columns / p.groups / shape.columns),
+          p.groups * phasesOf(p, transposed),
+        ],
+      });
+      if (columns % 4 !== 0) {
+        passes.push(
+          repitch('dstPadded', dst, { ...target, columns: columns4, toRows: target.rows, toColumns: columns }),
+        );
+      }
+      if (!slopeOnly) passes.push({ ...activationPass(p.activation, target.rows * columns), bind: { out: dst } });
+      return passes;
+    },
+  };
+}
