@@ -1,6 +1,7 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
+import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
 
 export const conv2dWeightGradientKernel = defineKernel({
   name: 'conv2dWeightGradient',
@@ -21,5 +22,6 @@ export const conv2dWeightGradientKernel = defineKernel({
       ],
     },
     laneConv2dWeightGradient,
+    tiledConv2dWeightGradient,
   ],
 });

@@ -1,0 +1,82 @@
+import { generated } from '../kernel.ts';
+import { type BlockTile, slotsOf, threadsOf, tileText } from '../matmul/tile.ts';
+import { blockTiles, partsOf } from '../matmul/tiled.ts';
+import { weightGradientText, weightGradientVariant } from './weight-gradient.ts';
+
+const text = (
+  tile: BlockTile,
+): string => `// conv2dWeightGradient: out[part][tap, ci][co] = Σ_p x[pixel of p and tap, ci] · y[p, co] over the part's own windows p, a workgroup
+// per tile of ${tile.bm} rows (tap, ci) × ${tile.bn} channels co, 8 × 8 per invocation. Channels are in vec4, padded with zeros.
+requires immediate_address_space;
+${weightGradientText}
+var<private> group: u32;
+var<private> firstRow: u32;
+var<private> firstColumn: u32;
+var<private> outAt: u32;
+var<private> endK: u32;
+var<private> own: array<Rows, ${slotsOf(tile)}>;
+
+fn prepare(slot: u32, block: u32) {
+  own[slot] = rowsAt(firstRow / 4u + block, group);
+}
+
+fn source4(rows: Rows, window: u32) -> vec4f {
+  let p = i32(window);
+  let ow = i32(params.ow);
+  let line = p / ow;
+  let at = vec2i(line % i32(params.oh), p % ow) * pair(params.stride) + rows.offset;
+  if (window >= endK || any(at < vec2i(0)) || at.x >= i32(params.h) || at.y >= i32(params.w)) { return vec4f(0.0); }
+  let n = line / i32(params.oh);
+  return x[u32((n * i32(params.h) + at.x) * i32(params.w) + at.y) * params.srcC + rows.channel];
+}
+
+fn leftBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
+  let rows = own[slot];
+  return mat4x4f(source4(rows, k), source4(rows, k + 1u), source4(rows, k + 2u), source4(rows, k + 3u));
+}
+
+fn gradient4(window: u32, column: u32) -> vec4f {
+  if (window >= endK || column >= params.columns) { return vec4f(0.0); }
+  return y[window * params.dstC + group * params.columns + column];
+}
+
+fn rightBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
+  let column = firstColumn / 4u + block;
+  return mat4x4f(gradient4(k, column), gradient4(k + 1u, column), gradient4(k + 2u, column), gradient4(k + 3u, column));
+}
+
+fn store(row: u32, column4: u32, value: vec4f) {
+  let r = firstRow + row;
+  let c = firstColumn / 4u + column4;
+  if (r < rowCount() && c < params.columns) {
+    out[outAt + r * params.dstC + c] = value;
+  }
+}
+${tileText(tile)}
+@compute @workgroup_size(${threadsOf(tile)})
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let part = wid.z % params.parts;
+  let firstK = part * params.part;
+  let lastK = min(firstK + params.part, params.batch * params.oh * params.ow);
+  group = wid.z / params.parts;
+  endK = lastK;
+  firstRow = wid.x * ${tile.bm}u;
+  firstColumn = wid.y * ${tile.bn}u;
+  outAt = part * rowCount() * params.dstC + group * params.columns;
+  multiplyTile(thread, firstK, lastK, vec4f(0.0), vec4f(0.0));
+}
+`;
+
+export const tiledConv2dWeightGradient = weightGradientVariant({
+  name: 'tiled',
+  adds: 'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs',
+  supports: () => true,
+  suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
+  tiles: blockTiles,
+  shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
+  source: ({ bm, bn }) => {
+    const tile = { bm: Number(bm), bn: Number(bn) };
+    return generated(import.meta.url, `conv/tiled-weight-gradient-${bm}x${bn}`, () => text(tile));
+  },
+  parts: ({ batch, oh, ow }, tiles) => partsOf(tiles, batch * oh * ow),
+});

@@ -1,0 +1,144 @@
+import { ceil4, repitch } from '../common/repitch.ts';
+import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kernel.ts';
+import { sumPartials } from '../reduce/sum-partials.ts';
+import { channelsFit } from './gather.ts';
+import { type ConvParam, packed } from './geometry.ts';
+
+/** What the weight-gradient kernels share: bindings, and rows (tap, input channel) by columns (output channel). */
+export const weightGradientText = `
+struct Params {
+  h: u32, w: u32, srcC: u32,
+  oh: u32, ow: u32, dstC: u32,
+  depth: u32, columns: u32,
+  window: u32, stride: u32, padding: u32, dilation: u32,
+  batch: u32, part: u32, parts: u32,
+}
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read> y: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+
+fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
+
+// Four neighbouring rows: a tap, as its window's offset, and four input channels.
+struct Rows { offset: vec2i, channel: u32 }
+
+fn rowsAt(row4: u32, group: u32) -> Rows {
+  let window = pair(params.window);
+  let last = u32(window.x * window.y) * params.depth - 1u;
+  let r = min(row4, last);
+  let tap = i32(r / params.depth);
+  let offset = vec2i(tap / window.y, tap % window.y) * pair(params.dilation) - pair(params.padding);
+  return Rows(offset, group * params.depth + r % params.depth);
+}
+
+fn rowCount() -> u32 {
+  let window = pair(params.window);
+  return u32(window.x * window.y) * params.depth * 4u;
+}
+`;
+
+type Params = Readonly<Record<ConvParam, number>>;
+
+/** Without a window to slide, all pixels are one long line: no masked steps at its ends. */
+const flattened = (p: Params): Params =>
+  p.kh * p.kw * p.strideY * p.strideX === 1 && p.paddingY + p.paddingX === 0
+    ? { ...p, batch: 1, h: 1, oh: 1, w: p.batch * p.h * p.w, ow: p.batch * p.h * p.w }
+    : p;
+
+/** How a rung cuts the work: its tile, and the parts of the sum in its own unit (lines, windows). */
+export interface WeightGradientRung {
+  readonly name: string;
+  readonly adds: string;
+  readonly supports: (traits: DeviceTraits) => boolean;
+  readonly suits: (products: number, traits: DeviceTraits) => boolean;
+  readonly tiles?: (rows: number, columns: number, groups: number, traits: DeviceTraits) => readonly Constants[];
+  readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
+  readonly source: (tile: Constants) => WgslSource;
+  readonly parts: (p: Params, tiles: number) => { readonly part: number; readonly parts: number };
+}
+
+export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvParam> {
+  const sizesOf = (given: Params, tile: Constants) => {
+    const p = flattened(given);
+    const [cin, cout] = [ceil4(p.cin), ceil4(p.cout)];
+    const rows = p.kh * p.kw * (cin / p.groups);
+    const shape = rung.shape(tile);
+    const grid = [Math.ceil(rows / shape.rows), Math.ceil(cout / p.groups / shape.columns)];
+    const parts = rung.parts(p, grid[0] * grid[1] * p.groups);
+    return { p, cin, cout, rows, grid, positions: p.batch * p.oh * p.ow, ...parts };
+  };
+  const { tiles } = rung;
+  return {
+    name: rung.name,
+    adds: rung.adds,
+    supports: (p, traits) =>
+      rung.supports(traits) && channelsFit(p) && p.groups * 64 <= 65_535 && p.kh * p.kw * p.cin <= 65_535 * 32,
+    suits: (p, traits) => rung.suits(p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout, traits),
+    ...(tiles && {
+      tiles: (p, traits) => tiles((p.kh * p.kw * ceil4(p.cin)) / p.groups, p.cout / p.groups, p.groups, traits),
+    }),
+    scratch: (given, tile) => {
+      const { p, cin, cout, rows, positions, parts } = sizesOf(given, tile);
+      const padded = cin !== p.cin || cout !== p.cout;
+      return {
+        ...(cin !== p.cin && { xPadded: 4 * p.batch * p.h * p.w * cin }),
+        ...(cout !== p.cout && { yPadded: 4 * positions * cout }),
+        ...(parts > 1 && { partials: 4 * parts * rows * cout }),
+        ...(padded && { weightPadded: 4 * rows * cout }),
+      };
+    },
+    passes: (given, tile) => {
+      const { p, cin, cout, rows, grid, positions, part, parts } = sizesOf(given, tile);
+      const passes: Pass[] = [];
+      const pixels = p.batch * p.h * p.w;
+      if (cin !== p.cin) {
+        const sizes = { matrices: 1, rows: pixels, columns: p.cin, toRows: pixels, toColumns: cin };
+        passes.push(repitch('x', 'xPadded', sizes));
+      }
+      if (cout !== p.cout) {
+        const sizes = { matrices: 1, rows: positions, columns: p.cout, toRows: positions, toColumns: cout };
+        passes.push(repitch('y', 'yPadded', sizes));
+      }
+      const padded = cin !== p.cin || cout !== p.cout;
+      const whole = padded ? 'weightPadded' : 'weight';
+      passes.push({
+        source: rung.source(tile),
+        bind: {
+          ...(cin !== p.cin && { x: 'xPadded' }),
+          ...(cout !== p.cout && { y: 'yPadded' }),
+          out: parts > 1 ? 'partials' : whole,
+        },
+        params: {
+          ...packed(p),
+          srcC: cin / 4,
+          dstC: cout / 4,
+          depth: cin / 4 / p.groups,
+          columns: cout / 4 / p.groups,
+          batch: p.batch,
+          h: p.h,
+          w: p.w,
+          oh: p.oh,
+          ow: p.ow,
+          part,
+          parts,
+        },
+        workgroups: [grid[0], grid[1], p.groups * parts],
+      });
+      if (parts > 1) passes.push({ ...sumPartials(parts, rows * cout), bind: { out: whole } });
+      if (padded) {
+        passes.push(
+          repitch('weightPadded', 'weight', {
+            matrices: p.kh * p.kw,
+            rows: cin / p.groups,
+            columns: cout,
+            toRows: p.cin / p.groups,
+            toColumns: p.cout,
+          }),
+        );
+      }
+      return passes;
+    },
+  };
+}
