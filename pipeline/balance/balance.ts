@@ -9,7 +9,9 @@ import { RunFolder, readRunConfig } from '../run/folder.ts';
 import { type GanRunConfig, ganRunSchema } from './config.ts';
 import { GanTrainer, trainGan } from './gan-training.ts';
 import { type Generated, generate, type Judge } from './generate.ts';
+import type { Measure } from './judges.ts';
 import { type BalanceTask, countByClass, planBalance, realPictures } from './plan.ts';
+import type { Quality } from './quality.ts';
 import { writeBalanceReport } from './report.ts';
 import type { SelectOptions } from './select.ts';
 
@@ -21,7 +23,7 @@ export interface BalanceOptions extends Omit<SelectOptions, 'keep'> {
   readonly run: Pick<GanRunConfig, 'epochs' | 'stepsPerEpoch' | 'seed' | 'checkpointMinutes' | 'model'>;
   readonly surplus: number;
   /** Judges for a target class: a classifier trained on real pictures, a face detector. */
-  readonly judges: (to: string) => Promise<readonly Judge[]>;
+  readonly judges: (to: string) => Promise<{ judges: readonly Judge[]; measure?: Measure | undefined }>;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
@@ -30,6 +32,8 @@ export interface TaskOutcome {
   readonly task: BalanceTask;
   readonly run: string;
   readonly generated: Generated;
+  /** Distance of the kept pictures from the real ones of the class, by the classifier's features. */
+  readonly quality?: Quality | undefined;
 }
 
 /** Balances a data set in place. A second call goes on where the first one stopped. */
@@ -51,9 +55,10 @@ export async function balance(folder: string, options: BalanceOptions): Promise<
       options.say(`Interrupted and saved. The same command goes on from ${run}.`);
       return 'interrupted';
     }
-    const generated = await generateTask(data, task, run, options);
+    const { generated, quality } = await generateTask(data, task, run, options);
     options.say(`  kept ${generated.kept.length} of ${generated.kept.length + generated.discarded.length} candidates`);
-    outcomes.push({ task, run, generated });
+    if (quality) options.say(`  ${describeQuality(quality)}`);
+    outcomes.push({ task, run, generated, quality });
   }
   const report = await writeBalanceReport(options.out, await readDataSet(folder), outcomes);
   options.say(`Generated pictures are in ${folder}, marked in its manifest; look at ${report}`);
@@ -101,26 +106,28 @@ async function generateTask(
   task: BalanceTask,
   run: string,
   options: BalanceOptions,
-): Promise<Generated> {
+): Promise<{ generated: Generated; quality?: Quality | undefined }> {
   const config = await readRunConfig(run, ganRunSchema);
   const trainer = new GanTrainer(config);
   const line = progress('generating');
   try {
     trainer.restore(await loadCheckpoint(run, 'last'));
-    const judges = await options.judges(task.to);
-    return await generate({
-      data,
-      task,
-      trainer,
-      run,
-      seed: config.seed,
-      judges,
-      options,
-      surplus: options.surplus,
-      progress: line,
-    });
+    const { judges, measure } = await options.judges(task.to);
+    const { surplus } = options;
+    const seed = config.seed;
+    const generated = await generate({ data, task, trainer, run, seed, judges, options, surplus, progress: line });
+    if (!measure || generated.paths.length < 2) return { generated };
+    const real = realPictures(data, task.to).map(({ file }) => file);
+    const made = generated.paths.map((path) => join(data.folder, path));
+    return { generated, quality: await measure(real, made) };
   } finally {
     line.finish();
     trainer.dispose();
   }
+}
+
+/** The distances in one line, with their caveat. */
+export function describeQuality({ kernelDistance, frechetDistance, real, generated, caveat }: Quality): string {
+  const figures = `kernel distance ${kernelDistance.toPrecision(3)}, Fréchet distance ${frechetDistance.toPrecision(3)}`;
+  return `${figures} (${generated} generated, ${real} real${caveat ? `; ${caveat}` : ''})`;
 }

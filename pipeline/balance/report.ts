@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../files.ts';
 import { lineChart, smooth, thin } from '../run/charts.ts';
 import { type RunEvent, readEvents } from '../run/folder.ts';
 import { html, page } from '../run/report.ts';
-import type { TaskOutcome } from './balance.ts';
+import { describeQuality, type TaskOutcome } from './balance.ts';
 import { countByClass } from './plan.ts';
 import type { Candidate } from './select.ts';
 
@@ -59,7 +59,7 @@ async function grids(run: string): Promise<string> {
   return `<div class="charts">${figures.join('')}</div>`;
 }
 
-async function section({ task, run, generated }: TaskOutcome): Promise<string> {
+async function section({ task, run, generated, quality }: TaskOutcome): Promise<string> {
   const events = (await readEvents(run)).filter(({ event }) => event === 'step');
   const reasons = new Map<string, number>();
   for (const { reason } of generated.discarded) {
@@ -70,6 +70,7 @@ async function section({ task, run, generated }: TaskOutcome): Promise<string> {
   return [
     `<h2>${html(task.from)} → ${html(task.to)}</h2>`,
     `<p>${generated.kept.length} of ${task.make} wanted were kept; ${generated.discarded.length} were not.</p>`,
+    quality ? `<p>${html(describeQuality(quality))}</p>` : '',
     `<table><tr><th>not kept because</th><th>pictures</th></tr>${rows}</table>`,
     '<h3>Kept</h3>',
     await pictures(
