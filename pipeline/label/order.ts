@@ -1,7 +1,7 @@
 /**
  * The order in which a rater sees the pictures: their own, random, the same again after a restart, and nearly the same
- * when pictures are added (the new ones fall in between). A rank is the start of SHA-256 over seed, rater, picture and
- * round, so anyone can recompute it.
+ * when pictures are added (the new ones fall in between). A rank is the first 48 bits of SHA-256 over seed, rater,
+ * picture and round, so anyone can recompute it.
  */
 import { createHash } from 'node:crypto';
 
@@ -35,32 +35,44 @@ export const repeatGap = 20;
  * pictures (in a small set: by half of it).
  */
 export function firstRound(pictures: readonly Picture[], seed: number, rater: string, repeat: number): QueuedSlot[] {
-  const ranked = pictures.map((picture) => ranking(picture, seed, rater, 1, 0)).sort((a, b) => a.rank - b.rank);
+  const ranked = rank(pictures, seed, rater, 1);
   const gap = Math.min(repeatGap, Math.floor(ranked.length / 2));
-  const placed = ranked.map(({ slot }, position) => ({ slot, position }));
-  if (repeat > 0) {
-    const paths = new Map(pictures.map((picture) => [picture.id, picture]));
-    for (const [position, { slot }] of ranked.entries()) {
-      const picture = paths.get(slot.picture);
-      if (!picture || position + gap >= ranked.length) continue;
-      const again = ranking(picture, seed, rater, 1, 1);
-      const share = again.rank / 2 ** 52;
-      if (share < repeat) placed.push({ slot: again.slot, position: position + gap * (1 + share / repeat) + 0.5 });
-    }
-    placed.sort((a, b) => a.position - b.position);
+  const repeats: { after: number; slot: QueuedSlot }[] = [];
+  for (const [position, { picture, luck }] of ranked.entries()) {
+    if (luck >= repeat || position + gap >= ranked.length) continue;
+    const { id } = digest(seed, rater, picture, 1, 1);
+    const after = position + gap * (1 + luck / repeat);
+    repeats.push({ after, slot: { picture: picture.id, round: 1, repeat: 1, id } });
   }
-  return placed.map(({ slot }) => slot);
+  repeats.sort((a, b) => a.after - b.after);
+  const slots: QueuedSlot[] = [];
+  let next = 0;
+  for (const [position, { slot }] of ranked.entries()) {
+    slots.push(slot);
+    for (let again = repeats[next]; again && again.after < position + 1; again = repeats[++next])
+      slots.push(again.slot);
+  }
+  return [...slots, ...repeats.slice(next).map(({ slot }) => slot)];
 }
 
 /** The tied pictures in the rater's second-round order. */
 export function secondRound(pictures: readonly Picture[], seed: number, rater: string): QueuedSlot[] {
-  const ranked = pictures.map((picture) => ranking(picture, seed, rater, 2, 0));
-  return ranked.sort((a, b) => a.rank - b.rank).map(({ slot }) => slot);
+  return rank(pictures, seed, rater, 2).map(({ slot }) => slot);
 }
 
-function ranking(picture: Picture, seed: number, rater: string, round: Round, repeat: 0 | 1) {
-  const text = JSON.stringify([seed, rater.toLowerCase(), picture.path, round, repeat]);
-  const hex = createHash('sha256').update(text).digest('hex');
-  const slot: QueuedSlot = { picture: picture.id, round, repeat, id: hex.slice(13, 33) };
-  return { rank: Number.parseInt(hex.slice(0, 13), 16), slot };
+/** `luck` is uniform in [0, 1), apart from the rank. */
+function rank(pictures: readonly Picture[], seed: number, rater: string, round: Round) {
+  const ranked = pictures.map((picture) => {
+    const { order, luck, id } = digest(seed, rater, picture, round, 0);
+    const slot: QueuedSlot = { picture: picture.id, round, repeat: 0, id };
+    return { order, luck, picture, slot };
+  });
+  return ranked.sort((a, b) => a.order - b.order);
+}
+
+function digest(seed: number, rater: string, { path }: Picture, round: Round, repeat: 0 | 1) {
+  const bytes = createHash('sha256')
+    .update(JSON.stringify([seed, rater.toLowerCase(), path, round, repeat]))
+    .digest();
+  return { order: bytes.readUIntBE(0, 6), luck: bytes.readUIntBE(6, 6) / 2 ** 48, id: bytes.toString('hex', 12, 22) };
 }

@@ -96,6 +96,7 @@ export function labelRoutes(options: LabelOptions): Hono<Env> {
     if (options.tokens) throw new Refusal(401, 'Raters come with a link of their own here.');
     const { name } = parse(signInSchema, await c.req.text());
     const rater = store.addRater(name);
+    store.sheet(rater); // takes a moment for a large data set, which the rater now spends before the first picture
     return c.json({ rater: rater.name, token: raterToken(store.settings.secret, rater.name) });
   });
 

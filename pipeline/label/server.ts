@@ -64,6 +64,7 @@ export const isOwnMachine = (host: string) => ['127.0.0.1', 'localhost', '::1'].
 export async function serveLabels(options: ServeOptions): Promise<LabelServer> {
   const { folder, answers, store, host, print } = options;
   const tokens = !isOwnMachine(host);
+  for (const rater of store.raters) store.sheet(rater); // so that nobody's first picture waits for it
   const log = new RefusedLog(join(answers, 'refused.log'), print);
   const app = new Hono();
   app.use(async (c, next) => {

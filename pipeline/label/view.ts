@@ -31,12 +31,13 @@ export interface SheetView {
 /** How many pictures a page loads ahead. */
 const ahead = 8;
 
-/** @param show a slot to put first, such as the one whose answer was just undone. */
+/** @param show a slot to put first if it waits for an answer, such as the one whose answer was just undone. */
 export function sheetView(store: LabelStore, rater: Rater, round: Round, show?: QueuedSlot): SheetView {
   const sheet = store.sheet(rater);
   const queues = { 1: sheet.queue(1) as Queue, 2: sheet.queue(2) as Queue };
   const waiting = queues[round].next(ahead);
-  const first = show?.round === round ? [show, ...waiting.filter(({ id }) => id !== show.id)] : waiting;
+  const unanswered = show?.round === round && !sheet.answers.has(slotKey(show));
+  const first = unanswered ? [show, ...waiting.filter(({ id }) => id !== show.id)] : waiting;
   const last = sheet.lastAct;
   return {
     rater: rater.name,

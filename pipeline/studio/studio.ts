@@ -75,10 +75,12 @@ export const safeHeaders: Record<string, string> = {
 /** The routes of the shell and of the pages' files. */
 export function studio(pages: readonly StudioPage[]): Hono {
   const app = new Hono();
-  const html = shell(pages);
   const [first] = pages;
   if (first) app.get('/', (c) => c.redirect(`/${first.id}`));
-  for (const page of pages) app.get(`/${page.id}`, (c) => c.html(html, 200, { 'Cache-Control': 'no-cache' }));
+  for (const page of pages) {
+    const html = shell(pages, page);
+    app.get(`/${page.id}`, (c) => c.html(html, 200, { 'Cache-Control': 'no-cache' }));
+  }
   const shellFiles = ['studio/static/studio.js', 'studio/static/studio.css', 'studio/static/icon.svg'];
   const files = [...shellFiles, ...new Set(pages.flatMap((page) => page.files))];
   for (const [path, file] of Object.entries(vendor)) serveFile(app, path, file);
@@ -96,9 +98,14 @@ function serveFile(app: Hono, path: string, file: string): void {
   );
 }
 
-function shell(pages: readonly StudioPage[]): string {
+function shell(pages: readonly StudioPage[], page: StudioPage): string {
   const list = pages.map(({ id, title, module, hidden = false }) => ({ id, title, module: `/${module}`, hidden }));
   const data = JSON.stringify(list).replaceAll('&', '&amp;').replaceAll('"', '&quot;');
+  // Named ahead, the modules come all at once instead of one after the other has been read.
+  const scripts = [...Object.keys(vendor), 'studio/static/studio.js', ...page.files].filter(
+    (path) => extname(path) === '.js',
+  );
+  const preload = scripts.map((path) => `<link rel="modulepreload" href="/${path}">\n`).join('');
   return `<!doctype html>
 <html lang="en">
 <head>
@@ -108,8 +115,9 @@ function shell(pages: readonly StudioPage[]): string {
 <title>kindergrad</title>
 <link rel="icon" href="/studio/static/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/studio/static/studio.css">
-${pages.map(({ styles }) => `<link rel="stylesheet" href="/${styles}">\n`).join('')}<script type="importmap">${importMap}</script>
-<script type="module" src="/studio/static/studio.js"></script>
+<link rel="stylesheet" href="/${page.styles}">
+<script type="importmap">${importMap}</script>
+${preload}<script type="module" src="/studio/static/studio.js"></script>
 </head>
 <body data-pages="${data}">
 <noscript>This page needs JavaScript.</noscript>

@@ -69,7 +69,7 @@ export class ClassifierTrainer implements Trainer {
   readonly #inputs: readonly Input[];
   readonly #log: ScalarLog<(typeof figureNames)[number]>;
   readonly #step: Program<StepResult>;
-  readonly #predict: Program<{ probabilities: Tensor; features: Tensor }>;
+  readonly #predict: Program<Tensor>;
 
   private constructor(config: TrainConfig, device: Device) {
     this.config = config;
@@ -102,10 +102,9 @@ export class ClassifierTrainer implements Trainer {
     this.#predict = program(() =>
       noGrad(() => {
         this.#model.eval();
-        const pictures = this.#prepare(this.#inputs[0].images, false);
-        const { features, logits } = this.#model.classify(this.#model.extract(pictures));
+        const probabilities = softmax(this.#model.forward(this.#prepare(this.#inputs[0].images, false)));
         this.#model.train();
-        return { probabilities: softmax(logits), features };
+        return probabilities;
       }),
     );
   }
@@ -162,18 +161,8 @@ export class ClassifierTrainer implements Trainer {
 
   /** @param batch of one micro-batch's size */
   async probabilities(batch: Batch): Promise<Float32Array> {
-    return (await this.#run(batch)).probabilities.floats();
-  }
-
-  /** The feature vectors [batch, width] that the distance loss looks at, row after row. */
-  async features(batch: Batch): Promise<{ width: number; values: Float32Array }> {
-    const { features } = await this.#run(batch);
-    return { width: features.shape[1], values: await features.floats() };
-  }
-
-  #run(batch: Batch): Promise<{ probabilities: Tensor; features: Tensor }> {
     this.#write(this.#inputs[0], batch, 0);
-    return this.#predict.run();
+    return (await this.#predict.run()).floats();
   }
 
   /** One step and one prediction, for `--dry-run`. */

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { aggregate } from './aggregate.ts';
-import { balance } from './balance.ts';
 import { doctor } from './doctor.ts';
 import { evaluate } from './evaluate.ts';
 import { exportLabelsVerb } from './export-labels.ts';
@@ -28,7 +27,6 @@ export const verbs: readonly Verb[] = [
   aggregate,
   exportLabelsVerb,
   importLabels,
-  balance,
   train,
   evaluate,
   predict,

@@ -33,7 +33,7 @@ export function labelKeys(labels) {
  */
 export function meaning(event, labels, letters) {
   const { target } = event;
-  const typing = target instanceof HTMLElement && /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+  const typing = target instanceof HTMLElement && target.matches('textarea, select, input:not([type="checkbox"])');
   if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || typing) return null;
   // Digits by their place: on French keyboards the key in the place of 1 types &.
   const key = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1] ?? event.key.toLowerCase();

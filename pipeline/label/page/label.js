@@ -9,17 +9,20 @@ import { Stage, useZoom } from './stage.js';
 
 const session = visitorToken('label');
 
+/** Whether single letters are keys. Read at every press, so that a change counts at once. */
+const lettersOn = () => localStorage.getItem('kindergrad.letters') !== 'off';
+
 export default function LabelPage() {
-  const [rater, setRater] = useState(/** @type {string | null} */ (null));
+  const [sheet, setSheet] = useState(/** @type {import('./sheet.js').SheetAnswer | null} */ (null));
   const [token, setToken] = useState(session.get());
   const [problem, setProblem] = useState(/** @type {string | null} */ (null));
   useEffect(() => {
-    if (!token || rater) return;
-    // A token from before a reload: whose it is, the server tells.
+    if (!token) return;
+    // Whose the token is, and how far they are, the server tells.
     const ask = () =>
       request('/api/label/sheet', { token })
         .then((response) => response.json())
-        .then((view) => setRater(view.rater))
+        .then(setSheet)
         .catch((error) => {
           if (error instanceof TypeError) {
             setProblem('The server is not reached. Trying again …');
@@ -33,33 +36,32 @@ export default function LabelPage() {
   const signOut = (reason) => {
     session.forget();
     setToken(null);
-    setRater(null);
+    setSheet(null);
     setProblem(reason);
   };
   if (!token) {
     return html`<${SignIn}
       problem=${problem}
-      onSignedIn=${(/** @type {string} */ name, /** @type {string} */ newToken) => {
+      onSignedIn=${(/** @type {string} */ newToken) => {
         session.keep(newToken);
         setProblem(null);
-        setRater(name);
         setToken(newToken);
       }}
     />`;
   }
-  if (!rater)
+  if (!sheet)
     return html`<div class="page narrow" aria-busy="true">${problem && html`<p role="alert" class="notice warning">${problem}</p>`}</div>`;
-  return html`<${Labelling} key=${token} rater=${rater} token=${token} signOut=${signOut} />`;
+  return html`<${Labelling} key=${token} sheet=${sheet} token=${token} signOut=${signOut} />`;
 }
 
-/** @param {{ rater: string, token: string, signOut: (reason: string | null) => void }} props */
-function Labelling({ rater, token, signOut }) {
+/** @param {{ sheet: import('./sheet.js').SheetAnswer, token: string, signOut: (reason: string | null) => void }} props */
+function Labelling({ sheet: first, token, signOut }) {
   const [, redraw] = useReducer((/** @type {number} */ n) => n + 1, 0);
   const sheet = useRef(/** @type {SheetClient | null} */ (null));
   const pictures = useRef(/** @type {PictureCache | null} */ (null));
   useEffect(() => {
     const client = new SheetClient(
-      rater,
+      first.rater,
       token,
       () => redraw(0),
       () => signOut('Your link or sign-in is no longer valid.'),
@@ -67,7 +69,7 @@ function Labelling({ rater, token, signOut }) {
     const cache = new PictureCache(token, () => redraw(0));
     sheet.current = client;
     pictures.current = cache;
-    client.start();
+    client.start(first);
     return () => {
       client.close();
       cache.close();
@@ -93,7 +95,7 @@ function Labelling({ rater, token, signOut }) {
 function Desk({ client, view, loaded, signOut }) {
   const slot = client.current;
   const { zoom, zoomIn, zoomOut, fit } = useZoom(slot?.id);
-  const [letters, setLetters] = useState(() => localStorage.getItem('kindergrad.letters') !== 'off');
+  const [letters, setLetters] = useState(lettersOn);
   const { done, total } = view.rounds[view.round];
   const place = client.at === null ? Math.min(done + 1, total) : done - (client.trail.length - 1 - client.at);
 
@@ -109,7 +111,7 @@ function Desk({ client, view, loaded, signOut }) {
   };
   useEffect(() => {
     const onKey = (/** @type {KeyboardEvent} */ event) => {
-      const found = event.shiftKey && event.key.startsWith('Arrow') ? null : meaning(event, view.labels, letters);
+      const found = event.shiftKey && event.key.startsWith('Arrow') ? null : meaning(event, view.labels, lettersOn());
       if (!found) return;
       event.preventDefault();
       if (found.label !== undefined) client.choose(found.label);
@@ -220,7 +222,11 @@ function Tools({ client, view, commands, zoom, slot }) {
 
 /** @param {{ labels: string[], letters: boolean, onLetters: (on: boolean) => void }} props */
 function Keys({ labels, letters, onLetters }) {
-  return html`<details class="keys">
+  // Open where there is room for it, until it is closed once.
+  const [open] = useState(
+    () => (localStorage.getItem('kindergrad.keys') ?? (innerHeight >= 760 ? 'open' : 'closed')) === 'open',
+  );
+  return html`<details class="keys" open=${open} onToggle=${(/** @type {any} */ event) => localStorage.setItem('kindergrad.keys', event.target.open ? 'open' : 'closed')}>
     <summary>Keys</summary>
     <dl>
       ${labelKeys(labels).map(({ label, digit, letter }) => html`<div key=${label}><dt><kbd>${digit}</kbd>${letters && letter && html` <kbd>${letter.toUpperCase()}</kbd>`}</dt><dd>${label}</dd></div>`)}

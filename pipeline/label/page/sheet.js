@@ -17,6 +17,7 @@ import { newActId, send, sendLeftOver } from './outbox.js';
  * @property {{ seq: number, kind: string, label: string | null } | null} last
  * @property {SlotView[]} next
  */
+/** @typedef {View & { trail: SlotView[] }} SheetAnswer what the server answers when a sheet is asked for */
 /** @typedef {{ text: string, kind: 'done' | 'warning' }} Notice */
 
 /** Answers whose times make the pace. */
@@ -83,16 +84,24 @@ export class SheetClient {
     });
   }
 
-  /** Sends what an earlier page left behind, then loads the sheet. */
-  async start() {
+  /** Starts from a sheet that was just loaded, after sending what an earlier page left behind. @param {SheetAnswer} first */
+  async start(first) {
+    let taken = 0;
     await this.guard(async () => {
-      const taken = await sendLeftOver(this.rater, this.token, (problem) => this.setWaiting(problem));
-      if (taken > 0) this.notice = { kind: 'done', text: 'An answer that had not been confirmed is saved now.' };
+      taken = await sendLeftOver(this.rater, this.token, (problem) => this.setWaiting(problem));
     });
-    await this.load(1);
-    const { view } = this;
-    const over = view && view.rounds[1].done === view.rounds[1].total;
-    if (over && view.rounds[2].done < view.rounds[2].total && view.rounds[2].done > 0) await this.load(2);
+    if (taken > 0) {
+      await this.load(first.round);
+      this.notice = { kind: 'done', text: 'An answer that had not been confirmed is saved now.' };
+      this.onChange();
+    } else {
+      const { trail, ...view } = first;
+      this.trail = trail;
+      this.show(view);
+    }
+    const rounds = this.view?.rounds;
+    const inSecond = rounds && rounds[1].done === rounds[1].total && rounds[2].done > 0;
+    if (inSecond && rounds[2].done < rounds[2].total) await this.load(2);
   }
 
   /** @param {View} view */

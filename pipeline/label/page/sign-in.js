@@ -2,7 +2,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import { html, request } from '../../studio/static/studio.js';
 
-/** @param {{ onSignedIn: (rater: string, token: string) => void, problem: string | null }} props */
+/** @param {{ onSignedIn: (token: string) => void, problem: string | null }} props */
 export function SignIn({ onSignedIn, problem: initial }) {
   const [welcome, setWelcome] = useState(/** @type {{ tokens: boolean, raters?: string[] } | null} */ (null));
   const [name, setName] = useState('');
@@ -18,8 +18,8 @@ export function SignIn({ onSignedIn, problem: initial }) {
   const signIn = async (chosen) => {
     try {
       const response = await request('/api/label/sign-in', { body: { name: chosen } });
-      const { rater, token } = await response.json();
-      onSignedIn(rater, token);
+      const { token } = await response.json();
+      onSignedIn(token);
     } catch (error) {
       setProblem(error instanceof Error ? error.message : String(error));
     }

@@ -4,16 +4,21 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
-import { afterEach } from 'vitest';
-import { historyOf, type LabelHistory } from '../../../pipeline/label/history.ts';
+import { afterEach, vi } from 'vitest';
+import { main } from '../../../pipeline/cli.ts';
+import { answersFolder, historyOf, type LabelHistory } from '../../../pipeline/label/history.ts';
+import { listPictures } from '../../../pipeline/label/pictures.ts';
+import { serveLabels } from '../../../pipeline/label/server.ts';
 import { LabelStore } from '../../../pipeline/label/store.ts';
 
 const folders: string[] = [];
 const processes: ChildProcess[] = [];
+const closers: (() => Promise<void>)[] = [];
 
 /** Removes what a test made, even when it failed. */
 export function cleanUpAfterEach(): void {
   afterEach(async () => {
+    for (const close of closers.splice(0)) await close();
     for (const child of processes.splice(0)) await stop(child, 'SIGKILL');
     for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
   });
@@ -102,17 +107,46 @@ export async function stop(child: ChildProcess, signal: NodeJS.Signals): Promise
   await gone;
 }
 
-/** Runs another verb of the command line; resolves with what it printed, whatever its exit status. */
-export async function kindergrad(...args: string[]): Promise<{ code: number | null; text: string }> {
-  const child = spawn(process.execPath, [bin, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
-  let text = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk) => {
-      text += chunk;
-    });
+/** Runs one command line in this process; resolves with what it printed, whatever its exit status. */
+export async function kindergrad(...args: string[]): Promise<{ code: number; text: string }> {
+  const lines: unknown[] = [];
+  const spies = (['log', 'error'] as const).map((name) =>
+    vi.spyOn(console, name).mockImplementation((line) => {
+      lines.push(line);
+    }),
+  );
+  try {
+    const code = await main(args);
+    return { code, text: lines.join('\n') };
+  } finally {
+    for (const spy of spies) spy.mockRestore();
   }
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { code, text };
+}
+
+/** The page of a folder, served by this process: quicker to start than a process of its own. */
+export async function serveHere(folder: string, options: { host?: string; raters?: string[]; repeat?: number } = {}) {
+  const answers = answersFolder(folder);
+  const store = new LabelStore(answers, (await listPictures(folder)).paths, { repeat: options.repeat ?? 0 });
+  for (const name of options.raters ?? []) store.addRater(name);
+  const printed: string[] = [];
+  const print = (line: string) => printed.push(line);
+  const server = await serveLabels({ folder, answers, store, host: options.host ?? '127.0.0.1', port: 0, print });
+  const origin = new URL(server.url).origin;
+  const close = async () => {
+    await server.close();
+    store.close();
+  };
+  closers.push(close);
+  const token = (url: string) => new URL(url).hash.replace('#token=', '');
+  return {
+    origin,
+    url: server.url,
+    port: Number(new URL(origin).port),
+    results: token(server.resultsUrl),
+    tokens: new Map(server.raterLinks.map(({ name, url }) => [name, token(url)])),
+    printed,
+    close,
+  };
 }
 
 export interface View {
