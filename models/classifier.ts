@@ -8,7 +8,7 @@ import {
 } from './classifiers.ts';
 import { type NetworkPlan, ruleOf } from './layers.ts';
 import { Network } from './network.ts';
-import { imageNetPreprocessing, type Preprocessing } from './preprocessing.ts';
+import { caffePreprocessing, imageNetPreprocessing, type Preprocessing } from './preprocessing.ts';
 import { vgg16PoolLayer } from './vgg16.ts';
 
 /** What a classifier computes from a batch. */
@@ -42,7 +42,8 @@ export class Classifier extends Module {
     if ('freezeUpTo' in config && config.freezeUpTo !== 'none') {
       this.network.freezeUpTo(vgg16PoolLayer(config.freezeUpTo));
     }
-    this.preprocessing = extractor || name === 'vgg16' ? imageNetPreprocessing : 'standardise';
+    if (!('preprocessing' in config)) this.preprocessing = 'standardise';
+    else this.preprocessing = config.preprocessing === 'caffe' ? caffePreprocessing : imageNetPreprocessing;
   }
 
   get plan(): NetworkPlan {

@@ -64,6 +64,8 @@ export interface VfesoConfig extends SecondOrderConfig {
   readonly tailOrder: TailOrder;
   /** Channels of the three convolutions. Default [256, 256, 256]. */
   readonly tailChannels: readonly number[];
+  /** What the extractor's weights were trained with. Default 'imagenet'; Keras' and the original ones: 'caffe'. */
+  readonly preprocessing: 'imagenet' | 'caffe';
 }
 
 const common = { classes: 3, imageSize: 100, width: 1 };
@@ -100,7 +102,13 @@ export const classifierDefaults: ClassifierConfigs = {
   baseline: { ...secondOrder, sePosition: 'none' },
   'so-dl': { ...secondOrder, sePosition: 'none' },
   'so-dlse': { ...secondOrder, sePosition: 'before-covariance' },
-  'vfeso-dlse': { ...secondOrder, imageSize: 224, tailOrder: 'cpcpc', tailChannels: [256, 256, 256] },
+  'vfeso-dlse': {
+    ...secondOrder,
+    imageSize: 224,
+    tailOrder: 'cpcpc',
+    tailChannels: [256, 256, 256],
+    preprocessing: 'imagenet',
+  },
   vgg16: vgg16Defaults,
 };
 
@@ -266,6 +274,7 @@ const choices: Record<string, readonly string[]> = {
   tailOrder: ['cpcpc', 'cccpp', 'ccpcp'],
   spectralPath: ['auto', 'full'],
   freezeUpTo: ['none', ...vgg16Pools],
+  preprocessing: ['imagenet', 'caffe'],
 };
 
 const wholeNumbers = ['classes', 'imageSize', 'seReduction', 'bottleneck'];

@@ -16,9 +16,18 @@ export interface Vgg16Config {
   readonly dropout: number;
   /** Everything up to and with this pool keeps its initial weights. Default 'none'. */
   readonly freezeUpTo: 'none' | Vgg16Pool;
+  /** What the weights were trained with: torchvision's and timm's ImageNet mean and deviation, or Caffe's. */
+  readonly preprocessing: 'imagenet' | 'caffe';
 }
 
-export const vgg16Defaults: Vgg16Config = { classes: 1000, imageSize: 224, width: 1, dropout: 0.5, freezeUpTo: 'none' };
+export const vgg16Defaults: Vgg16Config = {
+  classes: 1000,
+  imageSize: 224,
+  width: 1,
+  dropout: 0.5,
+  freezeUpTo: 'none',
+  preprocessing: 'imagenet',
+};
 
 const blocks = [
   [64, 64],

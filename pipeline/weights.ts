@@ -8,8 +8,12 @@ export interface WeightsFile {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
-/** The first bytes of a zip archive, and of a pickle of protocol 2 and later. */
-const isPytorch = (bytes: Uint8Array): boolean => (bytes[0] === 0x50 && bytes[1] === 0x4b) || bytes[0] === 0x80;
+/**
+ * A zip archive, or a pickle of protocol 2 and later. A safetensors file, whose ninth byte opens its header, may happen to
+ * start with either.
+ */
+const isPytorch = (bytes: Uint8Array): boolean =>
+  bytes[8] !== 0x7b && ((bytes[0] === 0x50 && bytes[1] === 0x4b) || bytes[0] === 0x80);
 
 /**
  * Reads a safetensors file or what PyTorch's `torch.save` wrote, told apart by their first bytes. All element types

@@ -37,6 +37,7 @@ import type { PictureStore } from '../dataset/decode.ts';
 import type { Picture } from '../dataset/read.ts';
 import type { Checkpoint } from '../run/checkpoint.ts';
 import type { TrainConfig } from './config.ts';
+import { fileHash, loadInitialWeights } from './initial-weights.ts';
 import type { StepFigures, Trainer } from './trainer.ts';
 
 /** Side of the pictures as decoded: what the network sees, and room for the random crop. */
@@ -109,14 +110,30 @@ export class ClassifierTrainer implements Trainer {
     );
   }
 
-  /** Opens the device and builds everything. The seed fixes weights, centres and augmentation. */
-  static async create(config: TrainConfig): Promise<ClassifierTrainer> {
+  /**
+   * Opens the device and builds everything. The seed fixes weights, centres and augmentation.
+   * @param start a new run: the weights file of the config is loaded. A run that goes on needs it for a frozen extractor alone.
+   */
+  static async create(
+    config: TrainConfig,
+    start = false,
+    say: (line: string) => void = () => {},
+  ): Promise<ClassifierTrainer> {
     const device = await openDevice();
     const name = toClassifierName(config.model);
     const options = classifierConfig(name, config.modelOptions);
     const plans = [classifierPlan(name, options), extractorPlan(name, options) ?? []].flat();
     const microBatch = fittingMicroBatch(config, plans, device.gpu.limits.maxStorageBufferBindingSize);
-    return new ClassifierTrainer({ ...config, microBatch }, device);
+    const read = start || extractorPlan(name, options) ? config.weights : null;
+    const weightsHash = read === null ? config.weightsHash : await checkedHash(read, config.weightsHash);
+    const trainer = new ClassifierTrainer({ ...config, microBatch, weightsHash }, device);
+    if (read !== null) {
+      const done = await loadInitialWeights(trainer.#model, read);
+      if (start) say(done);
+    } else if (start && trainer.#model.extractor) {
+      say('no --weights: the frozen extractor has seeded random weights');
+    }
+    return trainer;
   }
 
   /** 8-bit pictures to what the network takes: augmented in training, the centre otherwise. */
@@ -194,7 +211,7 @@ export class ClassifierTrainer implements Trainer {
   }
 
   restoreModel({ tensors }: Checkpoint): void {
-    this.#model.loadStateDict(section(tensors, parts.model));
+    this.#model.network.loadStateDict(section(tensors, parts.model));
   }
 
   restore(checkpoint: Checkpoint): void {
@@ -225,6 +242,18 @@ function emptyInput({ microBatch, classes, ...config }: TrainConfig): Input {
     labels: Tensor.empty([microBatch], { dtype: 'i32', label: 'labels' }).keep(),
     targets: Tensor.empty([microBatch, classes.length], { label: 'targets' }).keep(),
   };
+}
+
+/** The file's hash. @throws CheckpointError when a run was started with another file of that name. */
+async function checkedHash(path: string, expected: string | null): Promise<string> {
+  const found = await fileHash(path);
+  if (expected === null || found === expected) return found;
+  throw new CheckpointError(
+    `${path} is not the file that this run was started with (SHA-256 ${found.slice(0, 12)}…).`,
+    {
+      remedy: `Put the file with SHA-256 ${expected.slice(0, 12)}… there again.`,
+    },
+  );
 }
 
 /** A frozen extractor comes from its own weights file, not from the checkpoint. */

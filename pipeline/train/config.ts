@@ -1,7 +1,13 @@
 /** Every option of a training run, its defaults and its presets. What is here resolved goes into config.json as it is. */
 import { z } from 'zod';
 import { ConfigError } from '../../engine/index.ts';
-import { classifierConfig, classifierNames, toClassifierName } from '../../models/index.ts';
+import {
+  type ClassifierName,
+  classifierConfig,
+  classifierNames,
+  objectiveDefaults,
+  toClassifierName,
+} from '../../models/index.ts';
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -16,6 +22,8 @@ export const trainConfigSchema = z.strictObject({
   modelOptions: z.record(z.string(), z.unknown()),
   /** safetensors or .pth file the network starts from. */
   weights: z.string().nullable(),
+  /** SHA-256 of that file: a frozen extractor is read from it again, and must be the same one. */
+  weightsHash: z.string().nullable(),
   data: z.string(),
   classes: z.array(z.string()),
   targets: z.enum(['soft', 'majority']),
@@ -67,7 +75,7 @@ export type TrainOptions = Partial<Omit<TrainConfig, 'loss' | 'augment' | 'versi
   augment?: Partial<TrainConfig['augment']>;
 };
 
-type Preset = Omit<TrainConfig, 'version' | 'preset' | 'model' | 'data' | 'classes' | 'weights'>;
+type Preset = Omit<TrainConfig, 'version' | 'preset' | 'model' | 'data' | 'classes' | 'weights' | 'weightsHash'>;
 
 /** The paper's training (section 2.5.2), with CovPoolFER's values where it is silent; docs/models.md gives the reasons. */
 const paper: Preset = {
@@ -111,8 +119,12 @@ const smoke: Preset = {
 
 const presets: Record<PresetName, Preset> = { paper, smoke };
 
-/** Models that train with the centre loss alone: their distance term is switched off. */
-const centreLossOnly = ['dlp', 'baseline'];
+/** Where a model's own structure asks for another small size: VGG16 halves its pictures four or five times. */
+const smokeSizes: Partial<Record<ClassifierName, Record<string, unknown>>> = {
+  dlp: { fc: 256 },
+  'vfeso-dlse': { imageSize: 128 },
+  vgg16: { imageSize: 64 },
+};
 
 /** Fills in what `options` leaves open and checks everything. @throws ConfigError naming the option. */
 export function resolveTrainConfig(
@@ -125,14 +137,15 @@ export function resolveTrainConfig(
   const model = toClassifierName(options.model);
   const known = new Set(Object.keys(classifierConfig(model)));
   const presetOptions = Object.fromEntries(Object.entries(base.modelOptions).filter(([name]) => known.has(name)));
-  if (model === 'dlp' && 'fc' in presetOptions) presetOptions.fc = 256;
+  if (preset === 'smoke') Object.assign(presetOptions, smokeSizes[model]);
   const modelOptions = { ...presetOptions, ...options.modelOptions, classes: facts.classes.length };
-  const lossDefaults = centreLossOnly.includes(model) ? { ...base.loss, lambda1: 0 } : base.loss;
+  const lossDefaults = { ...base.loss, ...objectiveDefaults(model) };
   const batchSize = options.batchSize ?? base.batchSize;
   const candidate = {
     ...base,
     microBatch: batchSize,
     weights: null,
+    weightsHash: null,
     ...withoutUndefined(options),
     version: facts.version,
     preset,

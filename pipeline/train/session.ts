@@ -94,7 +94,7 @@ export async function beginRun(
 ): Promise<Outcome> {
   const prepared = await prepare(options, session);
   const { config } = prepared;
-  const trainer = await ClassifierTrainer.create(config);
+  const trainer = await ClassifierTrainer.create(config, true, session.say);
   session.say(
     `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
   );
@@ -112,7 +112,7 @@ export async function dryRun(
   session: SessionOptions,
 ): Promise<void> {
   const { split, store, config } = await prepare(options, session);
-  const trainer = await ClassifierTrainer.create(config);
+  const trainer = await ClassifierTrainer.create(config, true, session.say);
   session.say(
     `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
   );
