@@ -83,14 +83,47 @@ export interface FilePrediction {
 
 /** Predicts single files, one row each; files that are no pictures get a reason instead of a class. */
 export async function predictFiles(trained: TrainedRun, files: readonly string[]): Promise<FilePrediction[]> {
-  const { config, network } = trained;
-  const size = decodedSize(config);
+  const { classes } = trained.config;
   const rows: FilePrediction[] = [];
-  const { microBatch, classes } = config;
-  for (let start = 0; start < files.length; start += microBatch) {
-    const group = files.slice(start, start + microBatch);
+  for await (const { batch, pictures } of pictureBatches(trained, files)) {
+    const probabilities = await trained.network.probabilities(batch);
+    for (const [i, { picture: file, reason }] of pictures.entries()) {
+      const own = [...probabilities.subarray(i * classes.length, (i + 1) * classes.length)];
+      const predicted = classes[own.indexOf(Math.max(...own))];
+      rows.push(reason === undefined ? { file, predicted, probabilities: own } : { file, reason });
+    }
+  }
+  return rows;
+}
+
+/** Class probabilities and feature vectors of encoded pictures, all of which must be readable. */
+export async function describePictures(
+  trained: TrainedRun,
+  pictures: readonly (string | Uint8Array)[],
+): Promise<{ probabilities: Float32Array[]; features: Float32Array[] }> {
+  const classes = trained.config.classes.length;
+  const out = { probabilities: [] as Float32Array[], features: [] as Float32Array[] };
+  for await (const { batch, pictures: group } of pictureBatches(trained, pictures)) {
+    const bad = group.find(({ reason }) => reason !== undefined);
+    if (bad) throw new DataError(`A picture ${bad.reason}.`);
+    const probabilities = await trained.network.probabilities(batch);
+    const { width, values } = await trained.network.features(batch);
+    for (let i = 0; i < group.length; i++) {
+      out.probabilities.push(probabilities.slice(i * classes, (i + 1) * classes));
+      out.features.push(values.slice(i * width, (i + 1) * width));
+    }
+  }
+  return out;
+}
+
+/** Decodes pictures into batches of the size that the network takes. */
+async function* pictureBatches<P extends string | Uint8Array>({ config, network }: TrainedRun, pictures: readonly P[]) {
+  const size = decodedSize(config);
+  const { microBatch } = network.config;
+  for (let start = 0; start < pictures.length; start += microBatch) {
+    const group = pictures.slice(start, start + microBatch);
     const decoded = await Promise.all(
-      group.map((file) => decodePicture(file, size).catch((error: unknown) => toReason(error))),
+      group.map((picture) => decodePicture(picture, size).catch((error: unknown) => toReason(error))),
     );
     const images = new Uint8Array(microBatch * size * size * 3);
     for (const [i, pixels] of decoded.entries())
@@ -98,18 +131,12 @@ export async function predictFiles(trained: TrainedRun, files: readonly string[]
     const batch = {
       images,
       labels: new Uint32Array(microBatch),
-      targets: new Float32Array(microBatch * classes.length),
+      targets: new Float32Array(microBatch * config.classes.length),
       pictures: [],
     };
-    const probabilities = await network.probabilities(batch);
-    for (const [i, file] of group.entries()) {
-      const pixels = decoded[i];
-      const own = [...probabilities.subarray(i * classes.length, (i + 1) * classes.length)];
-      const predicted = classes[own.indexOf(Math.max(...own))];
-      rows.push(typeof pixels === 'string' ? { file, reason: pixels } : { file, predicted, probabilities: own });
-    }
+    const reasons = decoded.map((pixels) => (typeof pixels === 'string' ? pixels : undefined));
+    yield { batch, pictures: group.map((picture, i) => ({ picture, reason: reasons[i] })) };
   }
-  return rows;
 }
 
 function toReason(error: unknown): string {

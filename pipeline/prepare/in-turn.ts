@@ -9,3 +9,13 @@ export function inTurn(): InTurn {
     return turn;
   };
 }
+
+/** Like inTurn, but up to `count` at the same time. */
+export function inTurns(count: number): InTurn {
+  const turns = Array.from({ length: count }, inTurn);
+  let next = 0;
+  return (work) => {
+    const turn = turns[next++ % count] as InTurn;
+    return turn(work);
+  };
+}

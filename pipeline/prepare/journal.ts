@@ -158,7 +158,17 @@ export class Journal {
   }
 }
 
-const jsonLines = (rows: readonly unknown[]) => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+/** Fields in one order, whoever wrote them, so that what is the same is the same text. */
+function jsonLines(rows: readonly object[]): string {
+  const rank = (key: string) => `${leading.includes(key) ? leading.indexOf(key) : 9}${key}`;
+  const sorted = rows.map((row) => {
+    const entries = Object.entries(row).sort(([a], [b]) => (rank(a) < rank(b) ? -1 : 1));
+    return `${JSON.stringify(Object.fromEntries(entries))}\n`;
+  });
+  return sorted.join('');
+}
+
+const leading = ['path', 'source', 'discarded', 'detail'];
 
 function byName(a: { source?: string; frame?: number }, b: { source?: string; frame?: number }): number {
   const [x, y] = [a.source ?? '', b.source ?? ''];

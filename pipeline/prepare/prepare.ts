@@ -9,7 +9,7 @@ import { fileErrorReason } from '../files.ts';
 import { manifestName } from '../manifest.ts';
 import { DetectionQueue } from './batching.ts';
 import { type Ffmpeg, findFfmpeg } from './ffmpeg.ts';
-import { inTurn } from './in-turn.ts';
+import { inTurn, inTurns } from './in-turn.ts';
 import { Journal, writeIfChanged } from './journal.ts';
 import { dropNearDuplicates } from './near-duplicates.ts';
 import { type PrepareOptions, requireSameOptions } from './options.ts';
@@ -74,6 +74,8 @@ export async function prepare(
   const clock = new StageClock();
   const queue = new DetectionQueue(run.detector, run.batchSize ?? 8);
   let pictures = 0;
+  let done = 0;
+  const tell = () => run.onProgress?.(done, found.files.length, `${pictures} photographs and frames`);
   let ffmpeg: Promise<Ffmpeg> | undefined;
   const shop: Workshop = {
     options,
@@ -85,11 +87,13 @@ export async function prepare(
       ffmpeg ??= findFfmpeg();
       return ffmpeg;
     },
+    videos: inTurns(2),
     folder: dryRun ? undefined : folder,
     signal: run.signal ?? new AbortController().signal,
     onPair: run.onPair ?? (() => undefined),
     onPicture: () => {
       pictures++;
+      tell();
     },
   };
 
@@ -104,7 +108,12 @@ export async function prepare(
     if (!journal.isDone(source, undefined))
       await finish(processedWithout(file, options, new Discarded(reason, detail)));
   }
-  await workOff(found.files, shop, journal, run, finish);
+  tell();
+  await workOff(found.files, shop, journal, run.shard, async (processed) => {
+    if (processed) await finish(processed);
+    done++;
+    tell();
+  });
 
   const complete = !shop.signal.aborted;
   if (complete && !dryRun) {
@@ -129,26 +138,20 @@ async function workOff(
   files: readonly FoundFile[],
   shop: Workshop,
   journal: Journal,
-  run: PrepareRun,
-  finish: (processed: Processed) => Promise<void>,
+  shard: Shard | undefined,
+  finish: (processed: Processed | undefined) => Promise<void>,
 ): Promise<void> {
   let next = 0;
-  let done = 0;
   let failed: unknown;
   // One file after the other, so that of equal files the first in the order of names is the one that counts.
   const hashing = inTurn();
   const hash = (file: FoundFile) => hashing(() => shop.clock.time('hash', () => identify(file, journal)));
-  const report = () => run.onProgress?.(done, files.length, `${shop.queue.seen} pictures looked at`);
   const lane = async () => {
     while (next < files.length && !shop.signal.aborted && failed === undefined) {
       const file = files[next++] as FoundFile;
-      const processed = await workOn(file, hash(file), shop, journal, run.shard);
-      if (processed) await finish(processed);
-      done++;
-      report();
+      await finish(await workOn(file, hash(file), shop, journal, shard));
     }
   };
-  report();
   const guarded = () =>
     lane().catch((error: unknown) => {
       // A run that was told to stop leaves the files at hand to the next one; everything else is a real failure.
@@ -215,10 +218,11 @@ async function openOutput(input: string, output: string, folder: string, options
     if (from === to) throw new ConfigError('The input and the output are the same folder.');
   }
   const shard = run.shard ? { shard: run.shard } : {};
-  return {
-    write: (complete: boolean) =>
-      writeIfChanged(path, `${JSON.stringify({ ...shard, complete, options }, undefined, 2)}\n`),
-  };
+  const write = (complete: boolean) =>
+    writeIfChanged(path, `${JSON.stringify({ ...shard, complete, options }, undefined, 2)}\n`);
+  // First of all files, so that a folder with anything in it is known to be ours.
+  if (text === undefined && !run.dryRun) await write(false);
+  return { write };
 }
 
 export interface Settings {

@@ -8,6 +8,7 @@ import type { DetectionQueue } from './batching.ts';
 import { cropSquare, cutSquare, encodePng, resizeTo } from './crop.ts';
 import type { Ffmpeg } from './ffmpeg.ts';
 import { type FoundFace, findFace } from './find-face.ts';
+import type { InTurn } from './in-turn.ts';
 import { type SourceRow, tally } from './journal.ts';
 import type { PrepareOptions } from './options.ts';
 import { openPhoto, rawStill } from './photo.ts';
@@ -29,6 +30,8 @@ export interface Workshop {
   /** Where eyes are to be level. */
   readonly landmarks?: Pick<FaceLandmarks, 'find'> | undefined;
   readonly ffmpeg: () => Promise<Ffmpeg>;
+  /** Lets few videos be decoded at the same time: each takes an ffmpeg and some frames in memory. */
+  readonly videos: InTurn;
   readonly clock: StageClock;
   /** The output folder; undefined in a dry run, which writes nothing. */
   readonly folder: string | undefined;
@@ -54,7 +57,7 @@ export async function processFile(file: HashedFile, shop: Workshop): Promise<Pro
     const kind = await sniff(file.path, file.bytes);
     about.kind = kind;
     if (kind === 'photo') rows.push(await processPhoto(file, shop));
-    else await processVideo(file, shop, rows, about);
+    else await shop.videos(() => processVideo(file, shop, rows, about));
   } catch (error) {
     if (!(error instanceof Discarded)) throw error;
     rows.push(discardedRow(file, shop.options, error));
@@ -100,23 +103,34 @@ async function processVideo(file: HashedFile, shop: Workshop, rows: ManifestRow[
   if (report.damage) about.damage = report.damage;
 }
 
-/** Groups of frames that the detector can look at together, limited also by the memory they take. */
+/**
+ * Groups of frames that the detector can look at together, limited also by the memory they take. The next group is
+ * decoded while one is worked on.
+ */
 async function* inGroups(frames: AsyncIterable<VideoFrame>, shop: Workshop): AsyncGenerator<VideoFrame[]> {
   const iterator = frames[Symbol.asyncIterator]();
+  const read = async () => {
+    const group: VideoFrame[] = [];
+    let bytes = 0;
+    while (group.length < shop.queue.batchSize && bytes < 64e6) {
+      const { value, done } = await iterator.next();
+      if (done) break;
+      group.push(value);
+      bytes += value.picture.data.length;
+    }
+    return group;
+  };
+  let next = read();
   try {
     for (;;) {
-      const group: VideoFrame[] = [];
-      let bytes = 0;
-      while (group.length < shop.queue.batchSize && bytes < 64e6) {
-        const { value, done } = await shop.clock.time('decode', () => iterator.next());
-        if (done) break;
-        group.push(value);
-        bytes += value.picture.data.length;
-      }
+      const ready = next;
+      const group = await shop.clock.time('decode', () => ready);
       if (group.length === 0) return;
+      next = read();
       yield group;
     }
   } finally {
+    next.catch(() => undefined); // nobody is left to hear of it
     await iterator.return?.();
   }
 }

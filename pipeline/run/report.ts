@@ -17,7 +17,8 @@ export interface ReportInput {
   config: unknown;
 }
 
-const html = (text: unknown) => String(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+/** Text made safe to stand in a page. */
+export const html = (text: unknown) => String(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 const percent = (value: number) => `${(100 * value).toFixed(1)} %`;
 
 export async function renderReport(input: ReportInput): Promise<string> {
@@ -48,7 +49,12 @@ export async function renderReport(input: ReportInput): Promise<string> {
   parts.push(
     `<details><summary>Every option of this run</summary><pre>${html(JSON.stringify(input.config, null, 2))}</pre></details>`,
   );
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${html(input.title)}</title><style>${style}</style></head><body><main>${parts.join('\n')}</main></body></html>\n`;
+  return page(input.title, parts.join('\n'));
+}
+
+/** A self-contained page in the project's plain style, light and dark. */
+export function page(title: string, body: string): string {
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${html(title)}</title><style>${style}</style></head><body><main>${body}</main></body></html>\n`;
 }
 
 function series(
@@ -158,4 +164,4 @@ figure{margin:0}.charts figure{flex:1 1 460px;max-width:640px}.charts svg{width:
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}caption{text-align:left;padding-bottom:.4rem}
 th,td{padding:.35rem .8rem;border:1px solid var(--line);text-align:right}th{font-weight:600}
 .tables{gap:3rem}.grid figure{width:112px}.grid img{width:112px;height:112px;border-radius:6px;display:block}
-figcaption{font-size:.75rem;line-height:1.35;padding-top:.25rem}pre{overflow:auto;font-size:.8rem}`;
+figcaption{font-size:.75rem;line-height:1.35;padding-top:.25rem}.tiles{display:flex;flex-wrap:wrap;gap:3px}.tiles img{width:72px;height:72px;border-radius:4px}.charts img{max-width:100%}pre{overflow:auto;font-size:.8rem}`;

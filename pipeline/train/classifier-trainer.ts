@@ -70,7 +70,7 @@ export class ClassifierTrainer implements Trainer {
   readonly #inputs: readonly Input[];
   readonly #log: ScalarLog<(typeof figureNames)[number]>;
   readonly #step: Program<StepResult>;
-  readonly #predict: Program<Tensor>;
+  readonly #predict: Program<{ probabilities: Tensor; features: Tensor }>;
 
   private constructor(config: TrainConfig, device: Device) {
     this.config = config;
@@ -103,9 +103,10 @@ export class ClassifierTrainer implements Trainer {
     this.#predict = program(() =>
       noGrad(() => {
         this.#model.eval();
-        const probabilities = softmax(this.#model.forward(this.#prepare(this.#inputs[0].images, false)));
+        const pictures = this.#prepare(this.#inputs[0].images, false);
+        const { features, logits } = this.#model.classify(this.#model.extract(pictures));
         this.#model.train();
-        return probabilities;
+        return { probabilities: softmax(logits), features };
       }),
     );
   }
@@ -178,8 +179,18 @@ export class ClassifierTrainer implements Trainer {
 
   /** @param batch of one micro-batch's size */
   async probabilities(batch: Batch): Promise<Float32Array> {
+    return (await this.#run(batch)).probabilities.floats();
+  }
+
+  /** The feature vectors [batch, width] that the distance loss looks at, row after row. */
+  async features(batch: Batch): Promise<{ width: number; values: Float32Array }> {
+    const { features } = await this.#run(batch);
+    return { width: features.shape[1], values: await features.floats() };
+  }
+
+  #run(batch: Batch): Promise<{ probabilities: Tensor; features: Tensor }> {
     this.#write(this.#inputs[0], batch, 0);
-    return (await this.#predict.run()).floats();
+    return this.#predict.run();
   }
 
   /** One step and one prediction, for `--dry-run`. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { aggregate } from './aggregate.ts';
+import { balance } from './balance.ts';
 import { doctor } from './doctor.ts';
 import { evaluate } from './evaluate.ts';
 import { exportLabelsVerb } from './export-labels.ts';
@@ -27,6 +28,7 @@ export const verbs: readonly Verb[] = [
   aggregate,
   exportLabelsVerb,
   importLabels,
+  balance,
   train,
   evaluate,
   predict,

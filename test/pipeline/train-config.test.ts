@@ -35,7 +35,7 @@ test('every model has both presets; what is given wins', () => {
   }
   expect(resolve({ epochs: 3, lr: undefined, modelOptions: { width: 0.5 } })).toMatchObject({
     epochs: 3,
-    lr: 0.003,
+    lr: 0.005,
     modelOptions: { width: 0.5 },
   });
   expect(resolve({ batchSize: 64 }).microBatch).toBe(64);

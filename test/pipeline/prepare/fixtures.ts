@@ -16,8 +16,8 @@ export const samplePath = (number: number): string => join(samples, `sample${num
 /** The left woman of sample 1 alone: one upright face of about 180×240 pixels in 500×600. */
 export const oneFace = (): Sharp => sharp(samplePath(1)).extract({ left: 250, top: 180, width: 500, height: 600 });
 
-/** The man of sample 1 alone. */
-export const otherFace = (): Sharp => sharp(samplePath(1)).extract({ left: 1300, top: 60, width: 500, height: 600 });
+/** The person in the middle of sample 1 alone. */
+export const otherFace = (): Sharp => sharp(samplePath(1)).extract({ left: 680, top: 250, width: 500, height: 600 });
 
 /** No face: a soft gradient. */
 export const noFace = (width = 640, height = 480): Sharp => {
