@@ -1,4 +1,5 @@
 /** Using a trained run: on another data set, or on single pictures. */
+import { resolve } from 'node:path';
 import { ConfigError, DataError } from '../../engine/index.ts';
 import { checkPictures, decodePicture, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
@@ -40,7 +41,7 @@ export async function evaluateRun(
   const { config, network } = trained;
   const read = await readDataSet(folder, { targets: config.targets });
   const data = withClasses(read, config.classes, options.rename ?? new Map());
-  const own = folder === config.data && !config.overfitOneBatch;
+  const own = resolve(folder) === resolve(config.data) && !config.overfitOneBatch;
   const { test } = own ? await readSplit(run, data) : { test: data.pictures };
   options.say(
     own

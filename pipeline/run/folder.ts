@@ -43,9 +43,7 @@ export class RunFolder {
       throw new DataError(`${path} cannot be made: ${fileErrorReason(error)}.`, { cause: error });
     });
     if ((await readdir(path)).includes(files.config)) {
-      throw new ConfigError(`${path} already holds a run.`, {
-        remedy: `Continue it with --resume ${path}, or give another folder with --out.`,
-      });
+      throw holdsRun(path);
     }
     await writeFileAtomic(join(path, files.config), `${JSON.stringify(config, null, 2)}\n`);
     return RunFolder.#openFiles(path, []);
@@ -100,6 +98,13 @@ export class RunFolder {
   async close(): Promise<void> {
     await Promise.all([this.#log.close(), this.#summary.close(), this.#board.close()]);
   }
+}
+
+/** The error for a new run in the folder of another. */
+export function holdsRun(path: string): ConfigError {
+  return new ConfigError(`${path} already holds a run.`, {
+    remedy: `Continue it with --resume ${path}, or give another folder with --out.`,
+  });
 }
 
 /** Reads events.jsonl; a last line torn by a kill is left out. */

@@ -1,14 +1,16 @@
 /** A training run from data to report: begin, resume, finish. */
-import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { ConfigError } from '../../engine/index.ts';
 import { checkPictures, type PictureStore, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, type Picture, readDataSet, type Skipped } from '../dataset/read.ts';
 import { type SplitResult, splitDataSet } from '../dataset/split.ts';
 import { type Evaluation, formatEvaluation } from '../evaluate/evaluation.ts';
+import { sampleSheet } from '../evaluate/sample-sheet.ts';
 import { writeFileAtomic } from '../files.ts';
 import { formatDuration, type Progress, progress } from '../progress.ts';
 import { loadCheckpoint } from '../run/checkpoint.ts';
-import { RunFolder, readRunConfig } from '../run/folder.ts';
+import { holdsRun, RunFolder, readRunConfig } from '../run/folder.ts';
 import { renderModelCard } from '../run/model-card.ts';
 import { readSplit, writeSplit } from '../run/split-file.ts';
 import { packageVersion } from '../version.ts';
@@ -41,8 +43,12 @@ async function prepare(
   options: TrainOptions & { model: string; data: string },
   session: SessionOptions,
 ): Promise<Prepared> {
-  const found = await readDataSet(options.data, { targets: options.targets });
-  const config = resolveTrainConfig(options, { version: packageVersion(), classes: found.classes });
+  const folder = resolve(options.data); // in full, so that the run can be resumed from anywhere
+  const found = await readDataSet(folder, { targets: options.targets });
+  const config = resolveTrainConfig(
+    { ...options, data: folder },
+    { version: packageVersion(), classes: found.classes },
+  );
   const store = pictureStore(decodedSize(config));
   const line = progress('reading pictures');
   const data = await checkPictures(found, store, line.update).finally(line.finish);
@@ -92,13 +98,14 @@ export async function beginRun(
   out: string | undefined,
   session: SessionOptions,
 ): Promise<Outcome> {
+  const path = out ?? join('runs', `${options.model}-${timestamp()}`);
+  if (existsSync(join(path, 'config.json'))) throw holdsRun(path);
   const prepared = await prepare(options, session);
   const { config } = prepared;
   const trainer = await ClassifierTrainer.create(config, true, session.say);
   session.say(
     `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
   );
-  const path = out ?? join('runs', `${config.model}-${timestamp()}`);
   const run = await RunFolder.create(path, trainer.config);
   await writeSplit(path, prepared.data, prepared.split);
   await run.log({ event: 'start', step: 0, epoch: 0, device: trainer.deviceName });
@@ -192,6 +199,7 @@ async function finish(run: RunFolder, trainer: ClassifierTrainer, prepared: Prep
     macroRecall: all.macro.recall,
     macroF1: all.macro.f1,
   });
+  await run.logImages(last?.step ?? 0, { 'test/pictures': await sampleSheet(evaluation, data.classes) });
   await writeDocuments(run, trainer, prepared, evaluation);
   const seconds = run.events.reduce((sum, event) => sum + (event.event === 'epoch' ? Number(event.seconds) : 0), 0);
   session.say(formatEvaluation(config.model, data.classes, evaluation));
@@ -210,7 +218,7 @@ async function writeDocuments(run: RunFolder, trainer: ClassifierTrainer, prepar
   const { renderReport } = await import('../run/report.ts'); // echarts takes a while to load
   const subjects = new Set(data.pictures.map(({ subject }) => subject)).size;
   const report = await renderReport({
-    title: `${config.model} on ${data.folder}`,
+    title: `${config.model} on ${basename(data.folder)}`,
     facts: [
       ['model', `${config.model}, ${trainer.parameterCount.toLocaleString('en')} parameters`],
       [
@@ -233,7 +241,7 @@ async function writeDocuments(run: RunFolder, trainer: ClassifierTrainer, prepar
     classes: data.classes,
     parameters: trainer.parameterCount,
     imageSize: Number(config.modelOptions.imageSize),
-    dataFolder: data.folder,
+    dataFolder: basename(data.folder),
     counts: {
       train: split.train.length,
       val: split.val.length,

@@ -11,9 +11,9 @@ import type { Verb } from './index.ts';
 type Flags = Omit<TrainOptions, 'model' | 'modelOptions' | 'loss' | 'augment'> & {
   resume?: string;
   out?: string;
-  set: string[];
-  loss: string[];
-  augment: string[];
+  set?: string[];
+  loss?: string[];
+  augment?: string[];
   dryRun?: boolean;
 };
 
@@ -48,8 +48,12 @@ function dataOptions(command: Command): void {
   command
     .option('--data <folder>', 'data set: one folder of pictures per class')
     .addOption(new Option('--targets <kind>', 'what to learn where raters voted').choices(['majority', 'soft']))
-    .option('--test-share <share>', 'share of the pictures held out for the test', share)
-    .option('--val-share <share>', 'share held out to choose the best checkpoint, 0 for none', shareOrNothing)
+    .option('--test-share <share>', 'share of the pictures held out for the test (default: 0.2)', share)
+    .option(
+      '--val-share <share>',
+      'share held out to choose the best checkpoint, 0 for none (smoke 0.1, paper 0)',
+      shareOrNothing,
+    )
     .option('--generated-in-test', 'let generated pictures into the test, as in the paper');
 }
 
@@ -61,29 +65,33 @@ function trainingOptions(command: Command): void {
         'paper',
       ]),
     )
-    .option('--epochs <n>', 'passes over the training pictures', wholeNumber)
-    .option('--batch-size <n>', 'pictures per step', wholeNumber)
+    .option('--epochs <n>', 'passes over the training pictures (smoke 18, paper 700)', wholeNumber)
+    .option('--batch-size <n>', 'pictures per step (smoke 32, paper 128)', wholeNumber)
     .option(
       '--micro-batch <n>',
       'pictures per pass, whose gradients are added up; a divisor of the batch size',
       wholeNumber,
     )
-    .option('--lr <rate>', 'learning rate of the first step', positiveNumber)
-    .option('--lr-end <rate>', 'learning rate of the last step', positiveNumber)
+    .option('--lr <rate>', 'learning rate of the first step (0.005)', positiveNumber)
+    .option('--lr-end <rate>', 'learning rate of the last step (smoke 0.0002, paper 0.0001)', positiveNumber)
     .addOption(new Option('--schedule <name>', 'how it gets there').choices(['linear', 'covpoolfer-steps']))
-    .option('--weight-decay <factor>', 'L2 on the weights of convolutions and FC layers', Number)
-    .option('--adam-eps <eps>', "Adam's epsilon", positiveNumber)
+    .option(
+      '--weight-decay <factor>',
+      'L2 on the weights of convolutions and FC layers (smoke 0.0005, paper 0.05)',
+      Number,
+    )
+    .option('--adam-eps <eps>', "Adam's epsilon (smoke 1e-8, paper 0.1)", positiveNumber)
     .addOption(new Option('--adam-form <form>', "where Adam's epsilon stands").choices(['tensorflow', 'pytorch']))
     .option('--weights <file>', 'start from the weights in a .safetensors or .pth file')
-    .option('--set <name=value...>', 'model options, e.g. width=0.25 (docs/models.md)', [])
-    .option('--loss <name=value...>', 'loss options, e.g. lambda=0.01 lambda1=10 (docs/models.md)', [])
-    .option('--augment <name=value...>', 'flip=true, rotation=10 (degrees), margin=1.14 (room for the crop)', [])
-    .option('--seed <n>', 'seed of weights, split, order and augmentation', wholeNumber)
+    .option('--set <name=value...>', 'model options, e.g. width=0.25 (docs/models.md)')
+    .option('--loss <name=value...>', 'loss options, e.g. lambda=0.01 lambda1=10 (docs/models.md)')
+    .option('--augment <name=value...>', 'flip=true, rotation=10 (degrees), margin=1.14 (room for the crop)')
+    .option('--seed <n>', 'seed of weights, split, order and augmentation (default: 1)', wholeNumber)
     .option('--checkpoint-minutes <n>', 'minutes between checkpoints within an epoch', positiveNumber);
 }
 
 async function run(model: string | undefined, flags: Flags): Promise<void> {
-  const { resume, out, set, loss, augment, dryRun: dry, ...rest } = flags;
+  const { resume, out, set = [], loss = [], augment = [], dryRun: dry, ...rest } = flags;
   const { beginRun, dryRun, resumeRun } = await import('../train/session.ts');
   const say = (line: string) => console.log(line);
   const outcome = await interruptible(async (signal): Promise<Outcome | undefined> => {

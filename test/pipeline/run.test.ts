@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { CheckpointError } from '../../engine/errors.ts';
 import { storeFloat32, toFloat32 } from '../../engine/safetensors.ts';
 import { evaluatePredictions } from '../../pipeline/evaluate/evaluation.ts';
+import { sampleSheet } from '../../pipeline/evaluate/sample-sheet.ts';
 import { checkpointPath, loadCheckpoint, saveCheckpoint } from '../../pipeline/run/checkpoint.ts';
 import { RunFolder, readEvents, readRunConfig } from '../../pipeline/run/folder.ts';
 import { renderModelCard } from '../../pipeline/run/model-card.ts';
@@ -236,6 +237,12 @@ describe('the report and the model card', () => {
       [1, 0],
       [1, 2],
     ]);
+  });
+
+  test('the sheet has a row for every pair of classes that occurs', async () => {
+    const { width, height, encoded } = await sampleSheet(await evaluation(), classes);
+    expect([width, height]).toEqual([960, 3 * (96 + 22)]);
+    expect((await sharp(encoded).metadata()).format).toBe('png');
   });
 
   test('the page holds everything itself and escapes what users named', async () => {
