@@ -30,6 +30,12 @@ const constantsOf = (p: Numbers): Constants => ({
   PW: p.padWidth,
 });
 
+const inValues = (p: Numbers, width: number) => ({
+  inputs: inputs(p) / width,
+  outputs: outputs(p) / width,
+  channels: p.channels / width,
+});
+
 /** Two rungs over the `side` that a kernel writes; `perInvocation` elements of it on the scalar rung. */
 const ladder = (
   text: { readonly naive: string; readonly vec4: string },
@@ -45,7 +51,7 @@ const ladder = (
       {
         source: wgsl(import.meta.url, width === 1 ? text.naive : text.vec4),
         constants: { ...constantsOf(p), ...more, ...(width === 4 ? VEC4 : {}) },
-        params: { inputs: inputs(p) / width, outputs: outputs(p) / width, channels: p.channels / width },
+        params: inValues(p, width),
         workgroups: workgroupsFor(side(p), 64 * (width === 4 ? 4 : perInvocation)),
       },
     ],
@@ -62,13 +68,40 @@ export const maxPoolKernel = defineKernel({
   variants: ladder({ naive: 'max-pool.wgsl', vec4: 'max-pool-vec4.wgsl' }, outputs, {}, 4),
 });
 
+/** Windows that one invocation of the last rung handles. */
+const TILES = 8;
+
 export const maxPoolBackwardKernel = defineKernel({
   name: 'maxPoolBackward',
   computes: 'out = Σ gradient of the windows whose maximum is here',
   bindings: { gradient: 'read', taps: 'read', out: 'write' },
   params,
   cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),
-  variants: ladder({ naive: 'max-pool-backward.wgsl', vec4: 'max-pool-backward-vec4.wgsl' }, inputs),
+  variants: [
+    ...ladder({ naive: 'max-pool-backward.wgsl', vec4: 'max-pool-backward-vec4.wgsl' }, inputs),
+    {
+      name: 'tiles',
+      adds: `${TILES} windows side by side per invocation, their gradient read once (lavapipe: 4.5 times as fast)`,
+      supports: (p) =>
+        p.channels % 4 === 0 &&
+        p.strideHeight === p.kernelHeight &&
+        p.strideWidth === p.kernelWidth &&
+        p.padHeight === 0 &&
+        p.padWidth === 0,
+      passes: (p) => {
+        const rows = p.batch * Math.ceil(p.height / p.kernelHeight);
+        const chunks = Math.ceil(Math.ceil(p.width / p.kernelWidth) / TILES);
+        return [
+          {
+            source: wgsl(import.meta.url, 'max-pool-backward-tiles.wgsl'),
+            constants: { KH: p.kernelHeight, KW: p.kernelWidth },
+            params: { ...inValues(p, 4), rows, chunk: TILES, chunks },
+            workgroups: workgroupsFor((rows * chunks * p.channels) / 4, 64),
+          },
+        ];
+      },
+    },
+  ],
 });
 
 const both = (file: string) => ({ naive: file, vec4: file });

@@ -1,12 +1,13 @@
-// expand: out[o, l, i] = scale · x[o, i], the transpose of a sum over the middle dimension. One invocation writes one
-// Value; `inner` (in Sources) and `length` count Values. A row of inner 1 is written as vec4 from one scalar Source.
+// expand: out[o, l, i] = scale · x[o, i], the transpose of a sum over the middle dimension. One invocation loads one
+// Source and writes it to `chunkLength` neighbours along l. `inner` counts Sources and `length` Values per Source: a row
+// of inner 1 is written as vec4 from one scalar Source.
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
 
 alias Source = f32;
 
-struct Params { values: u32, length: u32, inner: u32, scale: f32 }
+struct Params { columns: u32, length: u32, inner: u32, chunks: u32, chunkLength: u32, scale: f32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<Source>;
@@ -15,8 +16,16 @@ var<immediate> params: Params;
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = (wid.y * count.x + wid.x) * 64u + lane;
-  if (index >= params.values) { return; }
+  if (index >= params.columns) { return; } // outer · chunks · inner
   let row = index / params.inner;
   let i = index - row * params.inner;
-  out[index] = Value(x[row / params.length * params.inner + i]) * params.scale;
+  let o = row / params.chunks;
+  let start = (row - o * params.chunks) * params.chunkLength;
+  let steps = min(params.chunkLength, params.length - start);
+  let v = Value(x[o * params.inner + i]) * params.scale;
+  var at = (o * params.length + start) * params.inner + i;
+  for (var l = 0u; l < steps; l++) {
+    out[at] = v;
+    at += params.inner;
+  }
 }

@@ -108,29 +108,30 @@ export const expandKernel = defineKernel({
     {
       name: 'naive',
       adds: 'one element per invocation',
-      passes: ({ outer, length, inner }) => [expansion(outer, length, inner, {})],
+      passes: ({ outer, length, inner }) => [expansion(outer, length, inner, 1, {})],
     },
     {
       name: 'columns',
-      adds: 'one vec4 along the columns per invocation',
+      adds: 'one vec4 of columns per invocation, loaded once for several steps along the length',
       supports: ({ inner }) => inner % 4 === 0,
-      passes: ({ outer, length, inner }) => [expansion(outer, length, inner / 4, { ...VEC4, Source: 'vec4f' })],
+      passes: ({ outer, length, inner }) => [expansion(outer, length, inner / 4, 16, { ...VEC4, Source: 'vec4f' })],
     },
     {
       name: 'rows',
       adds: 'one vec4 along a row of equal values per invocation',
       supports: ({ length, inner }) => inner === 1 && length % 4 === 0,
-      passes: ({ outer, length }) => [expansion(outer, length / 4, 1, VEC4)],
+      passes: ({ outer, length }) => [expansion(outer, length / 4, 1, 1, VEC4)],
     },
   ],
 });
 
-function expansion(outer: number, length: number, inner: number, constants: Constants): Pass {
-  const values = outer * length * inner;
+function expansion(outer: number, length: number, inner: number, chunkLength: number, constants: Constants): Pass {
+  const chunks = Math.ceil(length / chunkLength);
+  const columns = outer * chunks * inner;
   return {
     source: wgsl(import.meta.url, 'expand.wgsl'),
     constants,
-    params: { values, length, inner },
-    workgroups: workgroupsFor(values, 64),
+    params: { columns, length, inner, chunks, chunkLength },
+    workgroups: workgroupsFor(columns, 64),
   };
 }

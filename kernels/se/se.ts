@@ -1,5 +1,5 @@
 import { VEC4 } from '../common/value.ts';
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { type Constants, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
 
 const file = (name: string) => wgsl(import.meta.url, name);
 
@@ -89,17 +89,31 @@ export const seGatedKernel = defineKernel({
     flops: batch * positions * channels,
     bytes: 8 * batch * positions * channels,
   }),
-  variants: [1, 4].map((width) => ({
-    name: width === 1 ? 'naive' : 'vec4',
-    adds: width === 1 ? 'one element per invocation' : 'four channels per invocation',
-    supports: ({ channels }) => channels % width === 0,
-    passes: ({ batch, positions, channels, hasAddend }) => [
-      {
-        source: file('gated.wgsl'),
-        constants: { ADDEND: hasAddend === 1, ...(width === 4 ? VEC4 : {}) },
-        params: { values: (batch * positions * channels) / width, channels: channels / width },
-        workgroups: workgroupsFor(batch * positions * channels, 64 * width),
-      },
-    ],
-  })),
+  variants: [
+    { name: 'naive', adds: 'one element per invocation', passes: (p) => gated(p, 1, 1, {}) },
+    {
+      name: 'rows',
+      adds: 'four channels at several positions per invocation: the gate is loaded once for all',
+      supports: ({ channels }) => channels % 4 === 0,
+      passes: (p, _tile, { family }) => gated(p, 4, family === 'lanes' ? 16 : 4, VEC4),
+    },
+  ],
 });
+
+function gated(
+  p: Readonly<Record<'batch' | 'positions' | 'channels' | 'hasAddend', number>>,
+  width: number,
+  chunk: number,
+  constants: Constants,
+): Pass[] {
+  const channels = p.channels / width;
+  const chunks = Math.ceil(p.positions / chunk);
+  return [
+    {
+      source: file('gated.wgsl'),
+      constants: { ADDEND: p.hasAddend === 1, ...constants },
+      params: { channels, chunk, chunks },
+      workgroups: workgroupsFor(p.batch * chunks * channels, 64),
+    },
+  ];
+}

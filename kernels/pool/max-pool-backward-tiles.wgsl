@@ -1,0 +1,50 @@
+// maxPool2d backward for windows that neither overlap nor leave gaps: they tile the picture, and those cut off at the
+// far edges have no gradient. One invocation takes `chunk` tiles side by side, four channels each: it reads a tile's
+// gradient and taps once and writes all its positions.
+requires immediate_address_space;
+
+
+const KH = 2u;
+const KW = 2u;
+
+struct Params {
+  height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, rows: u32, chunk: u32, chunks: u32,
+}
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> gradient: array<vec4f>;
+@group(0) @binding(1) var<storage, read> taps: array<u32>;
+@group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = (wid.y * count.x + wid.x) * 64u + lane;
+  if (index >= params.rows * params.chunks * params.channels) { return; }
+  let walk = index / params.channels;
+  let c = index - walk * params.channels;
+  let row = walk / params.chunks;
+  let rowsPerPicture = (params.height + KH - 1u) / KH;
+  let n = row / rowsPerPicture;
+  let ty = row - n * rowsPerPicture;
+  let start = (walk - row * params.chunks) * params.chunk;
+  let end = min(start + params.chunk, (params.width + KW - 1u) / KW);
+  for (var tx = start; tx < end; tx++) {
+    var g = vec4f(0.0);
+    var tap = vec4u(255u);
+    if (ty < params.outHeight && tx < params.outWidth) {
+      let o = ((n * params.outHeight + ty) * params.outWidth + tx) * params.channels + c;
+      g = gradient[o];
+      tap = (vec4u(taps[o]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+    }
+    for (var ky = 0u; ky < KH; ky++) {
+      for (var kx = 0u; kx < KW; kx++) {
+        let y = ty * KH + ky;
+        let x = tx * KW + kx;
+        if (y < params.height && x < params.width) {
+          out[((n * params.height + y) * params.width + x) * params.channels + c] =
+            select(vec4f(0.0), g, tap == vec4u(ky * KW + kx));
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import * as k from '../../engine/node.ts';
+import { binaryKernel } from '../../kernels/elementwise/binary.ts';
+import { unaryBackwardKernel, unaryKernel } from '../../kernels/elementwise/unary.ts';
+import { stridedCopyKernel } from '../../kernels/layout/strided-copy.ts';
+import { differenceGradientKernel } from '../../kernels/loss/difference.ts';
+import {
+  adaptiveAvgPoolKernels,
+  avgPoolKernels,
+  maxPoolBackwardKernel,
+  maxPoolKernel,
+} from '../../kernels/pool/pool.ts';
+import { expandKernel, reduceKernel } from '../../kernels/reduce/reduce.ts';
+import { seGatedKernel } from '../../kernels/se/se.ts';
+import { expectClose } from '../expect-close.ts';
+import { samples } from '../gradcheck.ts';
+
+let device: k.Device;
+beforeAll(async () => {
+  device = await k.openDevice();
+});
+afterAll(() => device.close());
+
+const kernels = [
+  binaryKernel,
+  unaryKernel,
+  unaryBackwardKernel,
+  stridedCopyKernel,
+  differenceGradientKernel,
+  maxPoolKernel,
+  maxPoolBackwardKernel,
+  avgPoolKernels.forward,
+  avgPoolKernels.backward,
+  adaptiveAvgPoolKernels.forward,
+  adaptiveAvgPoolKernels.backward,
+  reduceKernel,
+  expandKernel,
+  seGatedKernel,
+];
+const rungs = new Set(kernels.flatMap(({ variants }) => variants.map(({ name }) => name)));
+
+interface Case {
+  readonly name: string;
+  readonly shapes: readonly (readonly number[])[];
+  readonly op: (...inputs: k.Tensor[]) => k.Tensor;
+}
+
+/** Multiples of four and not, longer than one chunk and not, single elements. */
+const cases: Case[] = [
+  ...[[1], [7], [4, 8], [3, 5, 130]].flatMap((shape): Case[] => [
+    { name: `tanh ${shape}`, shapes: [shape], op: k.tanh },
+    { name: `leakyRelu ${shape}`, shapes: [shape], op: (x) => k.leakyRelu(x, 0.2) },
+    { name: `mul ${shape}`, shapes: [shape, shape], op: k.mul },
+    { name: `mseLoss ${shape}`, shapes: [shape, shape], op: (x, y) => k.mseLoss(x, y) },
+    { name: `l1Loss ${shape}`, shapes: [shape, shape], op: (x, y) => k.l1Loss(x, y) },
+  ]),
+  { name: 'add channels', shapes: [[2, 3, 5, 8], [8]], op: k.add },
+  {
+    name: 'div rows',
+    shapes: [
+      [6, 5],
+      [6, 1],
+    ],
+    op: (x, y) => k.div(x, k.add(k.square(y), 1)),
+  },
+  ...[
+    [3, 4, 5],
+    [2, 70, 8],
+    [1, 2000, 4],
+    [1, 2000, 3],
+    [5, 1028, 1],
+    [1, 999, 1],
+  ].flatMap((shape): Case[] => [
+    { name: `sum ${shape}`, shapes: [shape], op: (x) => k.sum(x, 1) },
+    { name: `mean all ${shape}`, shapes: [shape], op: (x) => k.mean(x) },
+    { name: `amax ${shape}`, shapes: [shape], op: (x) => k.amax(x, 1) },
+    { name: `sum outer ${shape}`, shapes: [shape], op: (x) => k.sum(x, [0, 2]) },
+  ]),
+  ...[3, 4, 12].flatMap((c): Case[] => [
+    { name: `maxPool2d even ${c}`, shapes: [[2, 6, 8, c]], op: (x) => k.maxPool2d(x, { kernelSize: 2 }) },
+    { name: `maxPool2d odd ${c}`, shapes: [[2, 7, 35, c]], op: (x) => k.maxPool2d(x, { kernelSize: 2 }) },
+    { name: `maxPool2d 3×2 ${c}`, shapes: [[1, 8, 9, c]], op: (x) => k.maxPool2d(x, { kernelSize: [3, 2] }) },
+    {
+      name: `maxPool2d ceil ${c}`,
+      shapes: [[2, 5, 7, c]],
+      op: (x) => k.maxPool2d(x, { kernelSize: 2, ceilMode: true }),
+    },
+    {
+      name: `maxPool2d overlapping ${c}`,
+      shapes: [[2, 7, 6, c]],
+      op: (x) => k.maxPool2d(x, { kernelSize: 3, stride: 2, padding: 1 }),
+    },
+    { name: `avgPool2d ${c}`, shapes: [[2, 7, 6, c]], op: (x) => k.avgPool2d(x, { kernelSize: 3, stride: 2 }) },
+    { name: `adaptiveAvgPool2d ${c}`, shapes: [[2, 7, 6, c]], op: (x) => k.adaptiveAvgPool2d(x, [3, 4]) },
+    { name: `globalAvgPool2d ${c}`, shapes: [[2, 13, 11, c]], op: k.globalAvgPool2d },
+    { name: `permute ${c}`, shapes: [[2, 3, 5, c]], op: (x) => k.permute(x, [1, 0, 2, 3]) },
+    { name: `slice ${c}`, shapes: [[2, 6, c]], op: (x) => k.slice(x, 1, 2, 5) },
+    {
+      name: `cat ${c}`,
+      shapes: [
+        [2, 6, c],
+        [2, 3, c],
+      ],
+      op: (x, y) => k.cat([x, y], 1),
+    },
+    {
+      name: `seBlock ${c}`,
+      shapes: [
+        [2, 5, 7, c],
+        [c, 2],
+        [2, c],
+      ],
+      op: (x, a, b) => k.seBlock(x, a, b),
+    },
+  ]),
+];
+
+/** The op's output and gradients with every kernel on the rung `name` that has it. */
+async function run({ shapes, op }: Case, name: string): Promise<Float32Array[]> {
+  device.tuner.force('*', name);
+  const leaves = shapes.map((shape, i) => k.tensor(samples(k.sizeOf(shape), i + 1), shape, { requiresGrad: true }));
+  const y = op(...leaves);
+  k.backward(y, k.tensor(samples(y.size, 9), y.shape));
+  const found = await Promise.all([y, ...leaves.map((leaf) => leaf.grad as k.Tensor)].map((t) => t.floats()));
+  device.tuner.force('*', undefined);
+  return found;
+}
+
+describe('every rung agrees with the naive one', () => {
+  for (const one of cases) {
+    it(one.name, async () => {
+      const naive = await run(one, 'naive');
+      // A sum of n numbers below 1 carries a rounding error of up to n · 2⁻²⁴.
+      const atol = 2e-5 + k.sizeOf(one.shapes[0]) * 2 ** -24;
+      for (const rung of rungs) {
+        if (rung === 'naive') continue;
+        const found = await run(one, rung);
+        for (const [i, values] of found.entries()) {
+          expectClose(values, naive[i], { atol, label: `${rung} ${i === 0 ? 'output' : `gradient ${i}`}` });
+        }
+      }
+    });
+  }
+});
