@@ -54,6 +54,7 @@ export async function readDataSet(folder: string, options: { targets?: Targets }
   const rows = await readManifest(folder);
   const byPath = new Map((rows ?? []).flatMap((row) => (row.path === null ? [] : [[row.path, row] as const])));
   const labelled = [...byPath.values()].some((row) => row.label !== undefined);
+  if (labelled) found.files.push(...(await filesElsewhere(folder, [...byPath.keys()], found.files)));
   const skipped: Skipped[] = [];
   const named: { path: string; className: string; row: ManifestRow | undefined }[] = [];
   for (const path of found.files) {
@@ -111,6 +112,18 @@ async function findFiles(folder: string): Promise<{ folders: string[]; files: st
     }
   }
   return { folders, files };
+}
+
+/** Listed pictures that lie beside the class folders or deeper: there the manifest's labels are all there is to go by. */
+async function filesElsewhere(folder: string, listed: readonly string[], known: readonly string[]): Promise<string[]> {
+  const seen = new Set(known);
+  const files: string[] = [];
+  for (const path of listed) {
+    if (seen.has(path)) continue;
+    const status = await stat(join(folder, path)).catch(() => undefined);
+    if (status?.isFile()) files.push(path);
+  }
+  return files;
 }
 
 function checkFolders(folder: string, folders: readonly string[], classes: readonly string[]): void {

@@ -21,7 +21,7 @@ function outcome({ status, classes, pictures, markedTwice, minVotes }: Summary):
 <table><thead><tr><th scope="col">Outcome</th><th scope="col" class="number">Pictures</th><th scope="col" class="number">Share</th><th scope="col"><span class="visually-hidden">Meaning</span></th></tr></thead><tbody>
 ${rows.map(([name, count, note]) => `<tr><th scope="row">${escapeHtml(name)}</th><td class="number">${count}</td><td class="number">${percent(count / all)}</td><td class="note">${escapeHtml(note)}</td></tr>`).join('\n')}
 </tbody></table>
-<p class="note">${plural(all, 'picture')}; ${markedTwice} of them settled or still tied after being marked twice.</p></section>`;
+<p class="note">${plural(all, 'picture')}; ${markedTwice} of them marked twice.</p></section>`;
 }
 
 function agreement({ agreement: a, bootstrap }: Summary): string {

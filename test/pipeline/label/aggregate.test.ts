@@ -206,6 +206,18 @@ describe('aggregating a data set', () => {
     expect(JSON.parse(readFileSync(join(folder, 'agreement.json'), 'utf8')).raters).toHaveLength(3);
   });
 
+  it('makes a trainable data set of a flat folder', async () => {
+    const flat = ['a.png', 'b.png', 'c.png', 'deep/down/in/d.png'];
+    const folder = await pictureFolder(flat);
+    (await answered(folder, flat, { Ann: 'hsnh', Ben: 'hseh' })).close();
+    const answers = join(folder, '.kindergrad');
+    await applyAggregation({ folder, answers, out: folder, replicates: 0, seed: 0, secondRound: false });
+    const { classes, pictures, skipped } = await readDataSet(folder);
+    expect(classes).toEqual(['happy', 'sad']);
+    expect(pictures.map(({ name }) => name)).toEqual(['a.png', 'b.png', 'deep/down/in/d.png']);
+    expect(skipped).toContainEqual({ name: 'c.png', reason: 'has no label yet' });
+  });
+
   it('leaves alone what nobody voted on', () => {
     const rows = [{ path: 'a.png', label: 'happy' }];
     const picture = {
