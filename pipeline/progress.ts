@@ -32,7 +32,7 @@ export function progress(label: string, output: ProgressOutput = process.stderr)
   let open = false;
   const show = (text: string) => {
     if (!output.isTTY) output.write(`${text}\n`);
-    else output.write(`\r\x1b[2K${text.slice(0, Math.max(20, (output.columns ?? 100) - 1))}`);
+    else output.write(`\r\x1b[2K${text.slice(0, Math.max(20, (output.columns || 100) - 1))}`);
     open = output.isTTY === true;
   };
   return {
