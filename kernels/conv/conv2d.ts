@@ -1,4 +1,5 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { depthwiseConv2d } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
 import { tiledConv2d } from './tiled.ts';
@@ -24,5 +25,6 @@ export const conv2dKernel = defineKernel({
     },
     laneConv2d,
     tiledConv2d,
+    depthwiseConv2d,
   ],
 });

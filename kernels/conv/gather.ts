@@ -123,18 +123,23 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       panels: Math.ceil(columns / p.groups / PANEL),
     };
   };
+  const count = (p: Params) => p.groups * phasesOf(p, transposed);
+  /** Those whose grid is within what WebGPU allows. */
+  const tiles = (p: Params, traits: DeviceTraits) =>
+    rung
+      .tiles(pixels(p, transposed), sizes(p).columns / p.groups, count(p), traits)
+      .filter((tile) => Math.ceil(pixels(p, transposed) / rung.shape(tile).rows) <= 65_535);
   return {
     name: rung.name,
     adds: rung.adds,
     supports: (p, traits) =>
       rung.supports(traits) &&
       channelsFit(p) &&
-      Math.ceil(pixels(p, transposed) / 8) <= 65_535 &&
-      p.groups * phasesOf(p, transposed) <= 65_535 &&
+      tiles(p, traits).length > 0 &&
+      count(p) <= 65_535 &&
       (!transposed || ((p.strideY === 1 || p.dilationY === 1) && (p.strideX === 1 || p.dilationX === 1))),
     suits: (p, traits) => rung.suits(p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout, traits),
-    tiles: (p, traits) =>
-      rung.tiles(pixels(p, transposed), sizes(p).columns / p.groups, p.groups * phasesOf(p, transposed), traits),
+    tiles,
     scratch: (p) => {
       const { k, columns, source, target, taps, panels } = sizes(p);
       return {
@@ -180,7 +185,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         workgroups: [
           Math.ceil(pixels(p, transposed) / shape.rows),
           Math.ceil(columns / p.groups / shape.columns),
-          p.groups * phasesOf(p, transposed),
+          count(p),
         ],
       });
       if (columns % 4 !== 0) {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   backward,
   type Conv2dOptions,
@@ -56,6 +56,13 @@ const cases: Case[] = [
   { name: 'groups of threes', x: [2, 5, 6, 6], w: [3, 3, 3, 4], options: { padding: 1, groups: 2 } },
   { name: 'depthwise', x: [2, 7, 6, 12], w: [3, 3, 1, 12], options: { padding: 1, groups: 12, activation: 'relu' } },
   { name: 'depthwise, stride 2', x: [1, 7, 6, 8], w: [3, 3, 1, 8], options: { stride: 2, groups: 8 }, bias: true },
+  {
+    name: 'depthwise, dilated',
+    x: [2, 9, 8, 4],
+    w: [3, 2, 1, 4],
+    options: { groups: 4, padding: [2, 1], dilation: 2, activation: 'relu6' },
+    bias: true,
+  },
   { name: 'many positions', x: [4, 40, 40, 4], w: [3, 3, 4, 8], options: { padding: 1 }, bias: true },
   {
     name: 'transposed, doubling',
@@ -98,4 +105,16 @@ describe('every variant of the convolutions against the naive one', () => {
       });
     }
   });
+});
+
+it('more positions than 65,535 tiles of 8 do not fall back to naive', async () => {
+  const x = tensor(samples(725 * 724 * 4), [1, 725, 724, 4]);
+  const weight = tensor(samples(16, 2), [1, 1, 4, 4]);
+  device.tuner.force('conv2d', 'naive');
+  const expected = await conv2d(x, weight).floats();
+  device.tuner.force('conv2d', undefined);
+  const [entry] = await device.profile(async () => {
+    expectClose(await conv2d(x, weight).floats(), expected, { label: 'many tiles' });
+  });
+  expect(entry?.variant).not.toBe('naive');
 });
