@@ -1,4 +1,5 @@
 import { certifyKernel } from '../../kernels/covariance/covariance.ts';
+import { selectSamplesKernel } from '../../kernels/spectral/select-samples.ts';
 import { ConfigError } from '../errors.ts';
 import { platform } from '../platform.ts';
 import { Tensor } from '../tensor.ts';
@@ -7,7 +8,17 @@ import { covariance, covarianceWithTrace } from './covariance.ts';
 import { lowRankLogEigOp } from './low-rank-log-eig.ts';
 import { matmul } from './matmul.ts';
 import { apply, defineOp, shapeError } from './op.ts';
-import { type ClampOptions, logEig, reEig, selectSamples } from './spectral.ts';
+import { type ClampOptions, logEig, reEig } from './spectral.ts';
+
+/** yes where `choose` is not 0, no elsewhere, per sample; an absent side counts as zeros. */
+function selectSamples(choose: Tensor, yes: Tensor | undefined, no: Tensor | undefined, out: Tensor): void {
+  const batch = choose.size;
+  out.device.run(
+    selectSamplesKernel,
+    { choose: choose.storage, yes: yes?.storage, no: no?.storage, out: out.storage },
+    { batch, size: out.size / batch, hasYes: Number(yes !== undefined), hasNo: Number(no !== undefined) },
+  );
+}
 
 /** Per sample: yes where `choose` is not 0, no elsewhere. Inputs: yes, no [batch, ...]. */
 export const chooseSamplesOp = defineOp<{ readonly choose: Tensor }>({

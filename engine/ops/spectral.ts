@@ -1,4 +1,4 @@
-import { selectSamplesKernel } from '../../kernels/spectral/select-samples.ts';
+import { skipMatmulKernel } from '../../kernels/spectral/skip-matmul.ts';
 import {
   loewnerKernel,
   SPECTRAL_FUNCTIONS,
@@ -29,13 +29,31 @@ const kernelParams = (attributes: SpectralAttributes, batch: number, n: number) 
   ceiling: attributes.ceiling,
 });
 
-/** yes where `choose` is not 0, no elsewhere, per sample; an absent side counts as zeros. */
-export function selectSamples(choose: Tensor, yes: Tensor | undefined, no: Tensor | undefined, out: Tensor): void {
-  const batch = choose.size;
+/**
+ * op(left) · op(right) of the batch. With `skip`, only of the other samples: the skipped ones get `instead`, or zeros.
+ */
+function multiply(
+  left: Tensor,
+  right: Tensor,
+  out: Tensor,
+  [transposeLeft, transposeRight]: readonly [boolean, boolean],
+  skip: Tensor | undefined,
+  instead?: Tensor,
+): void {
+  if (!skip) {
+    runMatmul(left, right, out, transposeLeft, transposeRight);
+    return;
+  }
   out.device.run(
-    selectSamplesKernel,
-    { choose: choose.storage, yes: yes?.storage, no: no?.storage, out: out.storage },
-    { batch, size: out.size / batch, hasYes: Number(yes !== undefined), hasNo: Number(no !== undefined) },
+    skipMatmulKernel,
+    { left: left.storage, right: right.storage, skip: skip.storage, instead: instead?.storage, out: out.storage },
+    {
+      batch: skip.size,
+      n: out.shape[out.ndim - 1],
+      transposeLeft: Number(transposeLeft),
+      transposeRight: Number(transposeRight),
+      hasInstead: Number(instead !== undefined),
+    },
   );
 }
 
@@ -49,42 +67,33 @@ export const spectralOp = defineOp<SpectralAttributes>({
   forward: ([a], out, attributes) => {
     const n = a.shape[a.ndim - 1];
     const batch = batchOf(a);
-    const { values, vectors } = decompose(a, attributes.skip);
+    const { skip } = attributes;
+    const { values, vectors } = decompose(a, skip);
     const scaled = empty(a, vectors.shape, 'scaled eigenvectors');
     a.device.run(
       spectralScaleKernel,
-      { values: values.storage, vectors: vectors.storage, out: scaled.storage },
+      { values: values.storage, vectors: vectors.storage, skip: skip?.storage, out: scaled.storage },
       kernelParams(attributes, batch, n),
     );
-    if (attributes.skip && attributes.function === 'identity') {
-      const computed = empty(a, vectors.shape, 'spectral');
-      runMatmul(vectors, scaled, computed, true, false);
-      selectSamples(attributes.skip, a, computed, out);
-    } else runMatmul(vectors, scaled, out.alias(vectors.shape), true, false);
+    const instead = attributes.function === 'identity' ? a : undefined;
+    multiply(vectors, scaled, out.alias(vectors.shape), [true, false], skip, instead);
     return [values, vectors];
   },
   backward: (gradient, [values, vectors], attributes) => {
     const [batch, n] = values.shape;
-    const { device, shape } = gradient;
-    const left = empty(gradient, vectors.shape, 'spectral gradient');
-    const inner = empty(gradient, vectors.shape, 'spectral gradient');
-    runMatmul(vectors, gradient.alias(vectors.shape), left, false, false);
-    runMatmul(left, vectors, inner, false, true);
-    const weighted = empty(gradient, vectors.shape, 'spectral gradient');
-    device.run(
+    const { skip } = attributes;
+    const make = (): Tensor => empty(gradient, vectors.shape, 'spectral gradient');
+    const [left, inner, weighted, right, out] = [make(), make(), make(), make(), make()];
+    multiply(vectors, gradient.alias(vectors.shape), left, [false, false], skip);
+    multiply(left, vectors, inner, [false, true], skip);
+    gradient.device.run(
       loewnerKernel,
-      { values: values.storage, inner: inner.storage, out: weighted.storage },
+      { values: values.storage, inner: inner.storage, skip: skip?.storage, out: weighted.storage },
       kernelParams(attributes, batch, n),
     );
-    const right = empty(gradient, vectors.shape, 'spectral gradient');
-    runMatmul(weighted, vectors, right, false, false);
-    const out = empty(gradient, shape, 'spectral gradient');
-    if (attributes.skip && attributes.function === 'identity') {
-      const computed = empty(gradient, vectors.shape, 'spectral gradient');
-      runMatmul(vectors, right, computed, true, false);
-      selectSamples(attributes.skip, gradient, computed, out);
-    } else runMatmul(vectors, right, out.alias(vectors.shape), true, false);
-    return [out];
+    multiply(weighted, vectors, right, [false, false], skip);
+    multiply(vectors, right, out, [true, false], skip, attributes.function === 'identity' ? gradient : undefined);
+    return [out.alias(gradient.shape)];
   },
 });
 

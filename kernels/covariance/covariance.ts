@@ -1,3 +1,4 @@
+import { VEC4 } from '../common/value.ts';
 import { defineKernel, foldWorkgroups, wgsl, workgroupsFor } from '../kernel.ts';
 
 export const centrePositionsKernel = defineKernel({
@@ -15,6 +16,19 @@ export const centrePositionsKernel = defineKernel({
       adds: 'one column per invocation',
       passes: ({ batch, channels }) => [
         { source: wgsl(import.meta.url, 'centre-positions.wgsl'), workgroups: workgroupsFor(batch * channels, 64) },
+      ],
+    },
+    {
+      name: 'vec4',
+      adds: 'four columns per invocation',
+      supports: ({ channels }) => channels % 4 === 0,
+      passes: ({ batch, channels }) => [
+        {
+          source: wgsl(import.meta.url, 'centre-positions.wgsl'),
+          constants: VEC4,
+          params: { channels: channels / 4 },
+          workgroups: workgroupsFor((batch * channels) / 4, 64),
+        },
       ],
     },
   ],
@@ -83,6 +97,14 @@ export const symmetriseKernel = defineKernel({
         { source: wgsl(import.meta.url, 'symmetrise.wgsl'), workgroups: workgroupsFor(batch * n * n, 64) },
       ],
     },
+    {
+      name: 'vec4',
+      adds: 'four elements per invocation',
+      supports: ({ n }) => n % 4 === 0,
+      passes: ({ batch, n }) => [
+        { source: wgsl(import.meta.url, 'symmetrise-vec4.wgsl'), workgroups: workgroupsFor((batch * n * n) / 4, 64) },
+      ],
+    },
   ],
 });
 
@@ -98,6 +120,19 @@ export const addScaledSamplesKernel = defineKernel({
       adds: 'one element per invocation',
       passes: ({ batch, size }) => [
         { source: wgsl(import.meta.url, 'add-scaled-samples.wgsl'), workgroups: workgroupsFor(batch * size, 64) },
+      ],
+    },
+    {
+      name: 'vec4',
+      adds: 'four elements per invocation',
+      supports: ({ size }) => size % 4 === 0,
+      passes: ({ batch, size }) => [
+        {
+          source: wgsl(import.meta.url, 'add-scaled-samples.wgsl'),
+          constants: VEC4,
+          params: { size: size / 4 },
+          workgroups: workgroupsFor((batch * size) / 4, 64),
+        },
       ],
     },
   ],

@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     var sum = traceOfG / e;
     for (var k = 0u; k < rows; k++) {
       let s = values[index * rows + k] + e;
-      sum -= inner[(index * rows + k) * rows + k] * (values[index * rows + k] / (s * e));
+      sum -= inner[(index * rows + k) * rows + k] * (values[index * rows + k] / s / e);
     }
     out[index] = sum;
   }

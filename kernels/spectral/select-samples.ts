@@ -1,3 +1,4 @@
+import { VEC4 } from '../common/value.ts';
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 
 export const selectSamplesKernel = defineKernel({
@@ -15,6 +16,19 @@ export const selectSamplesKernel = defineKernel({
           source: wgsl(import.meta.url, 'select-samples.wgsl'),
           constants: { HAS_YES: hasYes === 1, HAS_NO: hasNo === 1 },
           workgroups: workgroupsFor(batch * size, 64),
+        },
+      ],
+    },
+    {
+      name: 'vec4',
+      adds: 'four elements per invocation',
+      supports: ({ size }) => size % 4 === 0,
+      passes: ({ batch, size, hasYes, hasNo }) => [
+        {
+          source: wgsl(import.meta.url, 'select-samples.wgsl'),
+          constants: { ...VEC4, HAS_YES: hasYes === 1, HAS_NO: hasNo === 1 },
+          params: { size: size / 4 },
+          workgroups: workgroupsFor((batch * size) / 4, 64),
         },
       ],
     },
