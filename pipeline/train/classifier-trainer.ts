@@ -11,6 +11,7 @@ import {
   type Program,
   program,
   ScalarLog,
+  type StateDict,
   sizeOf,
   softmax,
   standardise,
@@ -27,6 +28,7 @@ import {
   extractorPlan,
   type NetworkPlan,
   type Objective,
+  type Preprocessing,
   type StepResult,
   summary,
   toClassifierName,
@@ -200,6 +202,16 @@ export class ClassifierTrainer implements Trainer {
       await this.figures();
       await this.probabilities(batch);
     }
+  }
+
+  /** What the pictures go through before the network. */
+  get preprocessing(): Preprocessing {
+    return this.#model.preprocessing;
+  }
+
+  /** All of the network, a frozen extractor included. */
+  stateDict(): Promise<StateDict> {
+    return this.#model.stateDict();
   }
 
   async saveModel(): Promise<Checkpoint> {

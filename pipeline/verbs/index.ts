@@ -3,12 +3,14 @@ import { aggregate } from './aggregate.ts';
 import { balance } from './balance.ts';
 import { doctor } from './doctor.ts';
 import { evaluate } from './evaluate.ts';
+import { exportVerb } from './export.ts';
 import { exportLabelsVerb } from './export-labels.ts';
 import { importLabels } from './import-labels.ts';
 import { label } from './label.ts';
 import { merge } from './merge.ts';
 import { predict } from './predict.ts';
 import { prepare } from './prepare.ts';
+import { pretrain } from './pretrain.ts';
 import { summary } from './summary.ts';
 import { synth } from './synth.ts';
 import { train } from './train.ts';
@@ -29,9 +31,11 @@ export const verbs: readonly Verb[] = [
   exportLabelsVerb,
   importLabels,
   balance,
+  pretrain,
   train,
   evaluate,
   predict,
+  exportVerb,
   summary,
   doctor,
 ];
