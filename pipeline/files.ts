@@ -27,7 +27,11 @@ export function fileErrorReason(error: unknown): string {
  * anything fails, the file that was there before is untouched and the temporary one is removed.
  * @throws DataError naming the file and the reason.
  */
-export async function writeFileAtomic(path: string, contents: Uint8Array | string): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  contents: Uint8Array | string,
+  remedy = 'Free some space or choose another folder, then run the same command again.',
+): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -43,7 +47,7 @@ export async function writeFileAtomic(path: string, contents: Uint8Array | strin
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined);
     throw new DataError(`${path} cannot be written: ${fileErrorReason(error)}. What was there before is unchanged.`, {
-      remedy: 'Free some space or choose another folder, then run the same command again.',
+      remedy,
       cause: error,
     });
   }

@@ -21,7 +21,7 @@ export const checkpointPath = (run: string, name: CheckpointName) => join(run, '
 /** @throws DataError when it cannot be written (a full disk); the checkpoint that was there stays. */
 export async function saveCheckpoint(run: string, name: CheckpointName, checkpoint: Checkpoint): Promise<void> {
   const bytes = writeSafetensors(checkpoint.tensors, { state: JSON.stringify(checkpoint.state) });
-  await writeFileAtomic(checkpointPath(run, name), bytes);
+  await writeFileAtomic(checkpointPath(run, name), bytes, `Free some space, then go on with --resume ${run}`);
 }
 
 /** @throws CheckpointError naming the file when it is missing or damaged. */
