@@ -12,5 +12,16 @@ export const rowSvdKernel = defineKernel({
       adds: 'cyclic one-sided Jacobi, one invocation per matrix',
       passes: ({ batch }) => [{ source: wgsl(import.meta.url, 'svd-serial.wgsl'), workgroups: foldWorkgroups(batch) }],
     },
+    {
+      name: 'team',
+      adds: 'a small workgroup per matrix: eight lanes of a CPU, thirty-two of a GPU',
+      passes: ({ batch }, _tile, { family }) => [
+        {
+          source: wgsl(import.meta.url, 'svd-team.wgsl'),
+          constants: { SIZE: family === 'lanes' ? 8 : 32 },
+          workgroups: foldWorkgroups(batch),
+        },
+      ],
+    },
   ],
 });

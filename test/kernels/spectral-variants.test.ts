@@ -64,12 +64,13 @@ describe('the naive rung of every small kernel', () => {
     const best = await head(positions, channels, widths, 'auto');
     for (const kernel of kernels) device.tuner.force(kernel, 'naive');
     try {
+      device.tuner.force('row-svd', 'serial');
       const naive = await head(positions, channels, widths, 'auto');
       naive.forEach((values, i) => {
         expectClose(best[i], values, { rtol: 0, atol: 3e-5 * largest(values), label: `tensor ${i}` });
       });
     } finally {
-      for (const kernel of kernels) device.tuner.force(kernel, undefined);
+      for (const kernel of [...kernels, 'row-svd']) device.tuner.force(kernel, undefined);
     }
   });
 });
