@@ -1,7 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { Command } from 'commander';
 import { expect, it } from 'vitest';
+import { verbs } from '../../pipeline/verbs/index.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const docs = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' }).filter((name) =>
@@ -32,4 +34,17 @@ it('the code in README.md runs and prints what it says', () => {
   } finally {
     rmSync(file);
   }
+});
+
+it('every command that a page shows exists', () => {
+  const program = new Command();
+  for (const verb of verbs) verb(program);
+  const known = new Set(program.commands.map((command) => command.name()));
+  const shown = pages.flatMap((page) =>
+    [...text(page).matchAll(/(?:npx |`)kindergrad ([a-z-]+)/g)].map(([, verb = '']) => ({
+      page,
+      verb,
+    })),
+  );
+  expect(shown.filter(({ verb }) => !known.has(verb)).map(({ page, verb }) => `${verb} in ${page}`)).toEqual([]);
 });

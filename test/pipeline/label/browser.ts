@@ -1,5 +1,5 @@
 /** A real browser for the tests of the pages. */
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -21,7 +21,7 @@ export function describeInBrowser(name: string, body: () => void): void {
     }
     beforeAll(async () => {
       browser = await chromium.launch({
-        executablePath: executable?.includes('/') ? executable : whichExecutable(executable ?? 'chromium'),
+        executablePath: executable ?? 'chromium',
         args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
       });
     });
@@ -36,11 +36,6 @@ export function describeInBrowser(name: string, body: () => void): void {
     });
     body();
   });
-}
-
-function whichExecutable(name: string): string {
-  const folders = (process.env.PATH ?? '').split(':');
-  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? name;
 }
 
 export interface PageOptions extends BrowserContextOptions {
