@@ -103,6 +103,37 @@ describe('the label store', () => {
     store.close();
   });
 
+  it('refuses an answer that the disk has no room for, forgets it, and takes it when there is room again', async () => {
+    const store = open(temporaryFolder(), numbered(300));
+    const ann = store.addRater('Ann');
+    await labelNext(store, 'Ann', 'happy');
+    // SQLite's own limit makes the same error as a full disk.
+    const { database } = store as unknown as { database: { exec(sql: string): void; get(sql: string): { n: number } } };
+    database.exec(`PRAGMA max_page_count = ${database.get('SELECT page_count AS n FROM pragma_page_count').n}`);
+    let request: ActRequest | undefined;
+    for (let n = 0; n < 200 && !request; n++) {
+      const next: ActRequest = {
+        act: uniqueAct(),
+        kind: 'label',
+        slot: nextSlot(store, 'Ann').id,
+        label: 'sad',
+        previous: null,
+      };
+      await store.submit(ann, next).catch((error: Error) => {
+        expect(error.message).toContain('cannot be written');
+        request = next;
+      });
+    }
+    if (!request) throw new Error('the disk never filled up');
+    const acts = (await historyOf(store)).acts.length;
+    expect(store.sheet(ann).queue(1)?.done).toBe(acts);
+    await expect(store.submit(ann, request)).rejects.toThrow(/cannot be written/);
+    database.exec('PRAGMA max_page_count = 100000');
+    expect((await store.submit(ann, request)).again).toBe(false);
+    expect((await historyOf(store)).acts).toHaveLength(acts + 1);
+    store.close();
+  });
+
   it('never changes or deletes a row of the history, whoever asks', async () => {
     const folder = temporaryFolder();
     const store = open(folder);
