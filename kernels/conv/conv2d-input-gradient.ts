@@ -1,4 +1,5 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { depthwiseConv2dInputGradient } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
 import { tiledConv2dInputGradient } from './tiled.ts';
@@ -22,6 +23,7 @@ export const conv2dInputGradientKernel = defineKernel({
         },
       ],
     },
+    depthwiseConv2dInputGradient,
     laneConv2dInputGradient,
     tiledConv2dInputGradient,
   ],

@@ -1,4 +1,5 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { depthwiseConv2dWeightGradient } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
@@ -21,6 +22,7 @@ export const conv2dWeightGradientKernel = defineKernel({
         },
       ],
     },
+    depthwiseConv2dWeightGradient,
     laneConv2dWeightGradient,
     tiledConv2dWeightGradient,
   ],

@@ -23,8 +23,8 @@ export const conv2dKernel = defineKernel({
         },
       ],
     },
+    depthwiseConv2d,
     laneConv2d,
     tiledConv2d,
-    depthwiseConv2d,
   ],
 });
