@@ -93,6 +93,8 @@ export interface Kernel<B extends string = string, P extends string = string> {
   readonly params: Readonly<Record<P, ParamType>>;
   /** Floating-point operations and bytes that any algorithm must move, for GFLOP/s and GB/s. */
   readonly cost: (params: Readonly<Record<P, number>>) => { readonly flops: number; readonly bytes: number };
+  /** Its inputs may be any floats, so the tuner may measure its rungs on random ones. */
+  readonly tunable?: true;
   /** From naive (the truth in tests, correct for every parameter) to best. Untuned, the last one that supports and suits runs. */
   readonly variants: readonly Variant<P>[];
 }

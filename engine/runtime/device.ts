@@ -16,6 +16,7 @@ import { lifetimes } from './plan.ts';
 import { type ProfileEntry, Profiler } from './profiler.ts';
 import { Shaders } from './shader.ts';
 import { Tuner } from './tuner.ts';
+import { Bench } from './tuning.ts';
 
 const LIMITS = [
   'maxComputeInvocationsPerWorkgroup',
@@ -81,7 +82,7 @@ export class Device {
     this.traits = traits;
     this.memory = new Memory(gpu, traits.software);
     this.shaders = new Shaders(gpu);
-    this.tuner = new Tuner(traits);
+    this.tuner = new Tuner(traits, new Bench(this));
     this.profiler = new Profiler(gpu);
     if (Number(platform().env('DEBUG') ?? 0) >= 2 && adapter.features.has('timestamp-query')) {
       this.profiling = true;
@@ -293,7 +294,7 @@ export class Device {
         if (command.kind !== 'call') return { command, dispatches: [], slots: [] };
         const numbers: Record<string, number> = {};
         for (const [k, v] of Object.entries(command.params)) numbers[k] = v instanceof HostScalar ? Number.NaN : v;
-        const choice = this.tuner.choose(command.kernel, numbers);
+        const choice = await this.tuner.choose(command, numbers);
         return { command, ...(await lowerCall(command, choice, this.shaders, this.memory)) };
       }),
     );

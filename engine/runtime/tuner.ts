@@ -1,6 +1,8 @@
 import type { Constants, DeviceTraits, Kernel, Variant } from '../../kernels/kernel.ts';
 import { ConfigError } from '../errors.ts';
 import { platform } from '../platform.ts';
+import type { KernelCall } from './commands.ts';
+import { type Bench, TuningTable } from './tuning.ts';
 
 /** The rung of a kernel's ladder that a call will climb. */
 export interface Choice {
@@ -10,16 +12,42 @@ export interface Choice {
 }
 
 /**
- * Picks a variant per device and shape: one forced by hand, else the last of the ladder that supports and suits the shape.
- * `KERNEL=matmul=naive,conv2d=naive` or `force()` forces; unknown names are refused.
+ * `off`: never what was measured, only what the kernels say of themselves. `known` (the default): what was measured on
+ * this device before, else the same. `missing`: measure what is not known yet, at its first use. `all`: measure anew.
+ */
+export type TuningMode = 'off' | 'known' | 'missing' | 'all';
+
+const MODES: Readonly<Record<string, TuningMode>> = { 0: 'off', 1: 'missing', all: 'all' };
+
+/** A challenger must be this much faster than the untuned choice, or noise would decide. */
+const MARGIN = 0.93;
+
+/** Below so many operations a call is not worth its own measurement. */
+const SMALLEST = 1e6;
+
+/**
+ * Picks a variant and tile per kernel and shape: one forced by hand, else the measured best, else the last of the ladder
+ * that supports and suits the shape. `KERNEL=matmul=naive,conv2d=naive` or `force()` forces; unknown names are refused.
+ * `TUNE=0` ignores measurements, `TUNE=1` makes the missing ones, `TUNE=all` makes all anew.
  */
 export class Tuner {
+  mode: TuningMode;
   readonly #traits: DeviceTraits;
+  readonly #bench: Bench;
+  readonly #table: TuningTable;
   readonly #forced = new Map<string, { variant: string; tile?: Constants }>();
-  readonly #choices = new Map<string, Choice>();
+  readonly #choices = new Map<string, Promise<Choice>>();
+  #queue: Promise<unknown> = Promise.resolve();
 
-  constructor(traits: DeviceTraits) {
+  constructor(traits: DeviceTraits, bench: Bench) {
     this.#traits = traits;
+    this.#bench = bench;
+    this.#table = new TuningTable(bench.adapter);
+    const asked = platform().env('TUNE');
+    this.mode = asked === undefined ? 'known' : MODES[asked];
+    if (!this.mode) {
+      throw new ConfigError(`TUNE=${asked} is not a mode.`, { remedy: 'TUNE=0 (off), 1 (what is missing) or all.' });
+    }
     for (const pair of (platform().env('KERNEL') ?? '').split(',').filter(Boolean)) {
       const [kernel, variant] = pair.split('=');
       if (!kernel || !variant) {
@@ -38,11 +66,11 @@ export class Tuner {
     else this.#forced.set(kernel, tile ? { variant, tile } : { variant });
   }
 
-  choose(kernel: Kernel, params: Readonly<Record<string, number>>): Choice {
-    const key = `${kernel.name} ${JSON.stringify(params)}`;
+  choose(call: KernelCall, params: Readonly<Record<string, number>>): Promise<Choice> {
+    const key = `${call.kernel.name} ${JSON.stringify(params)}`;
     let choice = this.#choices.get(key);
     if (!choice) {
-      choice = this.#select(kernel, params);
+      choice = this.#select(call, params, key);
       this.#choices.set(key, choice);
     }
     return choice;
@@ -53,7 +81,13 @@ export class Tuner {
     return kernel.variants.filter((v) => v.supports?.(params, this.#traits) ?? true);
   }
 
-  #select(kernel: Kernel, params: Readonly<Record<string, number>>): Choice {
+  /** What has been measured in this process, for people. */
+  get log(): readonly string[] {
+    return this.#table.log;
+  }
+
+  async #select(call: KernelCall, params: Readonly<Record<string, number>>, key: string): Promise<Choice> {
+    const { kernel } = call;
     const supported = this.supported(kernel, params);
     const forced = this.#forced.get(kernel.name);
     if (forced) {
@@ -66,12 +100,45 @@ export class Tuner {
       }
       return this.#with(variant, params, forced.tile);
     }
-    const everywhere = this.#forced.get('*');
-    const variant =
-      supported.find((v) => v.name === everywhere?.variant) ??
-      supported.findLast((v) => v.suits?.(params, this.#traits) ?? true) ??
-      supported[supported.length - 1];
-    return this.#with(variant, params);
+    const everywhere = supported.find((v) => v.name === this.#forced.get('*')?.variant);
+    if (everywhere) return this.#with(everywhere, params);
+    const untuned = this.#with(
+      supported.findLast((v) => v.suits?.(params, this.#traits) ?? true) ?? supported[supported.length - 1],
+      params,
+    );
+    const dynamic = Object.values(params).some(Number.isNaN);
+    if (this.mode === 'off' || !kernel.tunable || dynamic || kernel.cost(params).flops < SMALLEST) return untuned;
+    // One measurement at a time: they share the device.
+    const turn = this.#queue.then(() => this.#tuned(call, params, key, supported, untuned));
+    this.#queue = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async #tuned(
+    call: KernelCall,
+    params: Readonly<Record<string, number>>,
+    key: string,
+    supported: readonly Variant[],
+    untuned: Choice,
+  ): Promise<Choice> {
+    const rungs = supported.flatMap((variant) => {
+      const tiles = variant.tiles?.(params, this.#traits) ?? [{}];
+      return tiles.map((tile): Choice => ({ variant, tile, traits: this.#traits }));
+    });
+    if (this.mode !== 'all') {
+      const known = await this.#table.find(key, rungs, params, this.#bench);
+      if (known) return known;
+      if (this.mode === 'known') return untuned;
+    }
+    const [naive, ...others] = rungs;
+    const same = (a: Choice, b: Choice): boolean =>
+      a.variant === b.variant && JSON.stringify(a.tile) === JSON.stringify(b.tile);
+    const measured = await this.#bench.race(call, params, naive, [untuned, ...others.filter((r) => !same(r, untuned))]);
+    const [first] = measured;
+    const best = measured.reduce((a, b) => (b.nanoseconds < a.nanoseconds ? b : a), first);
+    const choice = first && best.nanoseconds < MARGIN * first.nanoseconds ? best.choice : untuned;
+    await this.#table.keep(key, choice, params, measured, this.#bench);
+    return choice;
   }
 
   #with(variant: Variant, params: Readonly<Record<string, number>>, tile?: Constants): Choice {

@@ -10,6 +10,7 @@ export const conv2dInputGradientKernel = defineKernel({
   bindings: { y: 'read', weight: 'read', bias: 'read', x: 'write' },
   params: convParams,
   cost: convCost,
+  tunable: true,
   variants: [
     {
       name: 'naive',

@@ -10,6 +10,7 @@ export const conv2dWeightGradientKernel = defineKernel({
   bindings: { x: 'read', y: 'read', weight: 'write' },
   params: convParams,
   cost: convCost,
+  tunable: true,
   variants: [
     {
       name: 'naive',

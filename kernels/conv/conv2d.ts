@@ -10,6 +10,7 @@ export const conv2dKernel = defineKernel({
   bindings: { x: 'read', weight: 'read', bias: 'read', y: 'write' },
   params: convParams,
   cost: convCost,
+  tunable: true,
   variants: [
     {
       name: 'naive',

@@ -23,6 +23,7 @@ export const matmulKernel = defineKernel({
     slope: 'f32',
   },
   cost: ({ batch, m, n, k }) => ({ flops: 2 * batch * m * n * k, bytes: 4 * batch * (m * k + k * n + m * n) }),
+  tunable: true,
   variants: [
     {
       name: 'naive',
