@@ -31,7 +31,7 @@ const SMALLEST = 1e6;
  * `TUNE=0` ignores measurements, `TUNE=1` makes the missing ones, `TUNE=all` makes all anew.
  */
 export class Tuner {
-  mode: TuningMode;
+  #mode: TuningMode;
   readonly #traits: DeviceTraits;
   readonly #bench: Bench;
   readonly #table: TuningTable;
@@ -44,8 +44,8 @@ export class Tuner {
     this.#bench = bench;
     this.#table = new TuningTable(bench.adapter);
     const asked = platform().env('TUNE');
-    this.mode = asked === undefined ? 'known' : MODES[asked];
-    if (!this.mode) {
+    this.#mode = asked === undefined ? 'known' : MODES[asked];
+    if (!this.#mode) {
       throw new ConfigError(`TUNE=${asked} is not a mode.`, { remedy: 'TUNE=0 (off), 1 (what is missing) or all.' });
     }
     for (const pair of (platform().env('KERNEL') ?? '').split(',').filter(Boolean)) {
@@ -57,6 +57,15 @@ export class Tuner {
       }
       this.force(kernel, variant);
     }
+  }
+
+  get mode(): TuningMode {
+    return this.#mode;
+  }
+
+  set mode(mode: TuningMode) {
+    this.#mode = mode;
+    this.#choices.clear();
   }
 
   /** Forces a variant by name for every shape; `undefined` lifts it. `'*'` as kernel means all, where they have it. */
@@ -107,7 +116,7 @@ export class Tuner {
       params,
     );
     const dynamic = Object.values(params).some(Number.isNaN);
-    if (this.mode === 'off' || !kernel.tunable || dynamic || kernel.cost(params).flops < SMALLEST) return untuned;
+    if (this.#mode === 'off' || !kernel.tunable || dynamic || kernel.cost(params).flops < SMALLEST) return untuned;
     // One measurement at a time: they share the device.
     const turn = this.#queue.then(() => this.#tuned(call, params, key, supported, untuned));
     this.#queue = turn.catch(() => undefined);
@@ -125,10 +134,10 @@ export class Tuner {
       const tiles = variant.tiles?.(params, this.#traits) ?? [{}];
       return tiles.map((tile): Choice => ({ variant, tile, traits: this.#traits }));
     });
-    if (this.mode !== 'all') {
+    if (this.#mode !== 'all') {
       const known = await this.#table.find(key, rungs, params, this.#bench);
       if (known) return known;
-      if (this.mode === 'known') return untuned;
+      if (this.#mode === 'known') return untuned;
     }
     const [naive, ...others] = rungs;
     const same = (a: Choice, b: Choice): boolean =>

@@ -10,12 +10,11 @@ type Params = Readonly<Record<string, number>>;
 
 export interface Measured {
   readonly choice: Choice;
-  /** Median over the rounds; Infinity for a rung that failed the correctness gate. */
+  /** The least of the rounds, since other work only ever adds; Infinity for a rung that failed the correctness gate. */
   readonly nanoseconds: number;
 }
 
-const nameOf = ({ variant, tile }: Choice): string =>
-  `${variant.name}${Object.keys(tile).length > 0 ? ` ${JSON.stringify(tile)}` : ''}`;
+const nameOf = ({ variant, tile }: Choice): string => [variant.name, ...Object.values(tile)].join('-');
 
 /** FNV-1a over 32 bits: enough to notice that a kernel's text has changed. */
 function hash(text: string): string {
@@ -81,10 +80,7 @@ export class Bench {
           best = Math.min(best, time);
         }
       }
-      return entries.map(({ choice, times }) => ({
-        choice,
-        nanoseconds: [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)],
-      }));
+      return entries.map(({ choice, times }) => ({ choice, nanoseconds: Math.min(...times) }));
     } finally {
       for (const storage of Object.values(buffers)) {
         this.#giveBack(storage);
@@ -195,7 +191,11 @@ export class TuningTable {
     }
     const source = await bench.sourceHash(choice, params);
     entries.set(key, { variant: choice.variant.name, tile: choice.tile, source, microseconds });
-    this.log.push(`${key}: ${nameOf(choice)} of ${JSON.stringify(microseconds)} µs`);
+    const shape = Object.entries(params).filter(([, value]) => value > 1);
+    const times = Object.entries(microseconds).map(([name, time]) => `${name} ${time}`);
+    this.log.push(
+      `${key.split(' ')[0]} ${shape.map(([name, value]) => `${name}=${value}`).join(' ')}: ${nameOf(choice)} (µs: ${times.join(', ')})`,
+    );
     const text = JSON.stringify(Object.fromEntries(entries), null, 1);
     await platform()
       .cache?.write(this.#file, text)

@@ -14,6 +14,7 @@ import { pretrain } from './pretrain.ts';
 import { summary } from './summary.ts';
 import { synth } from './synth.ts';
 import { train } from './train.ts';
+import { tune } from './tune.ts';
 
 /**
  * Adds one verb to the command line. A verb file parses options, prints, and calls one function of pipeline/; the work
@@ -37,5 +38,6 @@ export const verbs: readonly Verb[] = [
   predict,
   exportVerb,
   summary,
+  tune,
   doctor,
 ];

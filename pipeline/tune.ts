@@ -1,0 +1,57 @@
+import { type Device, openDevice, tensor } from '../engine/node.ts';
+import {
+  type ClassifierName,
+  classifierConfig,
+  createModel,
+  createObjective,
+  createOptimizer,
+  trainStep,
+} from '../models/index.ts';
+
+export interface TuneOptions {
+  readonly batch: number;
+  readonly modelOptions: Record<string, unknown>;
+  /** Measures again what is known already. */
+  readonly retune: boolean;
+}
+
+/** Runs one training step of a model with the tuner measuring every product and convolution in it. */
+export async function tuneModel(
+  name: ClassifierName,
+  options: TuneOptions,
+): Promise<{ device: Device; measured: readonly string[]; before: number; after: number }> {
+  const device = await openDevice();
+  const config = classifierConfig(name, options.modelOptions);
+  const { imageSize } = config;
+  const seconds = async (): Promise<number> => {
+    const model = createModel(name, options.modelOptions);
+    const objective = createObjective(model);
+    const images = tensor(
+      Float32Array.from({ length: options.batch * imageSize * imageSize * 3 }, (_, i) => Math.sin(i)),
+      [options.batch, imageSize, imageSize, 3],
+    );
+    const labels = tensor(
+      Int32Array.from({ length: options.batch }, (_, i) => i % config.classes),
+      [options.batch],
+    );
+    const optimizer = createOptimizer(model, objective);
+    const step = trainStep({ model, objective, optimizer, batches: [() => ({ images, labels })] });
+    await step.run(); // plans, compiles and, where it is on, measures
+    await device.sync();
+    const start = performance.now();
+    await step.run();
+    await device.sync();
+    step.dispose();
+    model.dispose();
+    return (performance.now() - start) / 1000;
+  };
+  const { mode } = device.tuner;
+  device.tuner.mode = 'off';
+  const before = await seconds();
+  device.tuner.mode = options.retune ? 'all' : 'missing';
+  await seconds();
+  device.tuner.mode = 'known';
+  const after = await seconds();
+  device.tuner.mode = mode;
+  return { device, measured: device.tuner.log, before, after };
+}
