@@ -198,7 +198,8 @@ const SLOW_MS = 2500;
 
 async function climb(device: k.Device, ceilings: Ceilings, title: string, call: Captured): Promise<LadderRow[]> {
   const { kernel, buffers, params } = call;
-  const chosen = device.tuner.choose(kernel, params).variant.name;
+  const { variant } = await device.tuner.choose({ kind: 'call', kernel, buffers, params }, params);
+  const chosen = variant.name;
   const variants = device.tuner.supported(kernel, params);
   const cost = kernel.cost(params);
   const run = async (variant: string): Promise<void> => {
