@@ -168,6 +168,7 @@ async function cutFace(still: Still, file: HashedFile, shop: Workshop, position:
       path: facePath(file, options, position),
       sha256: createHash('sha256').update(png).digest('hex'),
       ...commonFields(file, options),
+      ...(options.folders !== 'subject' && position.frame !== undefined ? { subject: clipSubject(file) } : {}),
       ...position,
       ...faceFields(found),
     };
@@ -228,6 +229,9 @@ function commonFields(file: FoundFile & { sha256?: string }, options: PrepareOpt
     ...(file.sha256 ? { sourceSha256: file.sha256 } : {}),
   };
 }
+
+/** Where nobody says whose face it is, a clip stands for its person, so that no split parts its frames. */
+const clipSubject = (file: HashedFile) => `video-${file.sha256.slice(0, 8)}`;
 
 function faceFields({ box, rotation, confidence }: FoundFace): Partial<ManifestRow> {
   const tenth = (value: number) => Math.round(value * 10) / 10;

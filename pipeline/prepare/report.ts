@@ -68,7 +68,7 @@ export function formatRun(run: Prepared, options: PrepareOptions, dryRun: boolea
   else lines.push(`Look at ${join(folder, 'report', 'kept.png')} and ${join(folder, 'report', 'discarded.png')}.`);
   if (options.folders === 'none' && counts.faces > 0 && run.complete && !dryRun) {
     lines.push(
-      'Whose face is whose is not known, so a split can only keep the frames of one file together. ' +
+      'Whose face is whose is not known, so a split can only keep the frames of one clip together. ' +
         'Put each child into a folder of its own and use --folders subject.',
     );
   }

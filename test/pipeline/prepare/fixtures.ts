@@ -31,6 +31,10 @@ export async function toPicture(image: Sharp): Promise<Picture> {
   return { width: info.width, height: info.height, data };
 }
 
+/** A sample picture as the pipeline hands it to a detector: no larger than what that looks at. */
+export const shrunkSample = (number: number, side: number): Promise<Picture> =>
+  toPicture(sharp(samplePath(number)).resize(side, side, { fit: 'inside', withoutEnlargement: true }));
+
 /** A folder for one test file, removed after it. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'kindergrad prepare ')); // a name with spaces on purpose

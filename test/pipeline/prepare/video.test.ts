@@ -193,6 +193,8 @@ describeWithFfmpeg('a clip', () => {
       [30, 3, 'kept'],
       [35, 3.5, 'similar frame'],
     ]);
+    // One subject for the whole clip, so that no split parts its frames.
+    expect(new Set(rows.flatMap((row) => (row.path ? [row.subject] : []))).size).toBe(1);
     expect(rows[1]?.detail).toMatch(/^SSIM (0\.9|1\.0)\d+ with frame 0$/);
     expect(listed).toEqual(pairs.slice(0, listed.length));
     expect(listed).toEqual(
