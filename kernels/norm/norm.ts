@@ -1,5 +1,6 @@
 import { VEC4 } from '../common/value.ts';
 import { type Constants, type DeviceTraits, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { treeWalk } from '../reduce/reduce.ts';
 
 /**
  * Batch and instance norm are one family: x is [groups, rows, channels] with one mean and variance per group and
@@ -26,28 +27,48 @@ const partialsBytes = ({ groups, channels }: View, { chunks }: Chunking) => ({
   partials: 8 * groups * chunks * channels,
 });
 
-/** Three rungs of every two-step kernel here: whole columns, chunks of rows, chunks by vec4. */
+/** Chunks of at least 16 rows, as many as fill a large GPU's 131,072 invocations. */
+const manyChunks = ({ groups, rows, channels }: View): Chunking => {
+  const wanted = Math.ceil((131_072 * 4) / (groups * channels));
+  const chunk = Math.max(16, Math.ceil(rows / wanted));
+  return { chunk, chunks: Math.ceil(rows / chunk) };
+};
+
+/** Rungs of every two-step kernel here: whole columns, chunks of rows, chunks by vec4, and for GPUs joined by trees. */
 const rungs = <P extends string>(
-  passes: (params: Readonly<Record<P | keyof View, number>>, chunks: Chunking, tile: Constants) => readonly Pass[],
+  passes: (
+    params: Readonly<Record<P | keyof View, number>>,
+    chunks: Chunking,
+    tile: Constants,
+    tree: boolean,
+  ) => readonly Pass[],
 ) => [
   {
     name: 'naive',
     adds: 'one channel of one group per invocation',
     scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, whole(p.rows)),
-    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, whole(p.rows), {}),
+    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, whole(p.rows), {}, false),
   },
   {
     name: 'chunks',
     adds: 'chunks of about √rows, joined in a fixed order: parallel, and less rounding',
     scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, chunking(p.rows)),
-    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, chunking(p.rows), {}),
+    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, chunking(p.rows), {}, false),
   },
   {
     name: 'chunks-vec4',
     adds: 'four channels per invocation (lavapipe: a vec4 load costs 2.4 scalar ones)',
     supports: (p: Readonly<Record<P | keyof View, number>>) => vec4able(p),
     scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, chunking(p.rows)),
-    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, chunking(p.rows), VEC4),
+    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, chunking(p.rows), VEC4, false),
+  },
+  {
+    name: 'chunks-tree',
+    adds: 'GPUs: chunks enough to fill the device, joined by trees in workgroup memory',
+    supports: (p: Readonly<Record<P | keyof View, number>>) => vec4able(p),
+    suits: (_p: Readonly<Record<P | keyof View, number>>, { family }: DeviceTraits) => family === 'tiled',
+    scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, manyChunks(p)),
+    passes: (p: Readonly<Record<P | keyof View, number>>) => passes(p, manyChunks(p), VEC4, true),
   },
 ];
 
@@ -57,7 +78,7 @@ export const normStatisticsKernel = defineKernel({
   bindings: { x: 'read', mean: 'write', variance: 'write', rstd: 'write' },
   params: { ...view, eps: 'f32' },
   cost: (p) => ({ flops: 5 * elements(p), bytes: 4 * elements(p) }),
-  variants: rungs<'eps'>((p, chunks, tile) => [
+  variants: rungs<'eps'>((p, chunks, tile, tree) => [
     {
       source: source('statistics.wgsl'),
       constants: { ...tile, ONE_WALK: chunks.chunks > 1 },
@@ -65,9 +86,9 @@ export const normStatisticsKernel = defineKernel({
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },
     {
-      source: source('combine-statistics.wgsl'),
+      source: source(tree ? 'combine-statistics-tree.wgsl' : 'combine-statistics.wgsl'),
       params: chunks,
-      workgroups: workgroupsFor(p.groups * p.channels, 64),
+      workgroups: workgroupsFor(p.groups * p.channels, tree ? 1 : 64),
     },
   ]),
 });
@@ -152,19 +173,27 @@ export const normGradientSumsKernel = defineKernel({
   bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', gradient: 'read', sums: 'write' },
   params: { ...view, ...flags, variance: 'u32', eps: 'f32', slope: 'f32' },
   cost: (p) => ({ flops: 8 * elements(p), bytes: 8 * elements(p) }),
-  variants: rungs<'weighted' | 'biased' | 'variance' | 'eps' | 'slope'>((p, chunks, tile) => [
+  variants: rungs<'weighted' | 'biased' | 'variance' | 'eps' | 'slope'>((p, chunks, tile, tree) => [
     {
       source: source('gradient-sums.wgsl'),
       constants: { ...affine(p), ...tile },
       params: chunks,
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },
-    {
-      source: source('combine-sums.wgsl'),
-      constants: tile,
-      params: chunks,
-      workgroups: workgroupsFor((2 * p.groups * p.channels) / width(tile), 64),
-    },
+    tree
+      ? treeWalk(
+          { outer: 2 * p.groups, length: chunks.chunks, inner: p.channels },
+          1,
+          1,
+          {},
+          { x: 'partials', y: 'partials', out: 'sums' },
+        )
+      : {
+          source: source('combine-sums.wgsl'),
+          constants: tile,
+          params: chunks,
+          workgroups: workgroupsFor((2 * p.groups * p.channels) / width(tile), 64),
+        },
   ]),
 });
 

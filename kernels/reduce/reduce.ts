@@ -1,5 +1,5 @@
 import { VEC4 } from '../common/value.ts';
-import { type Constants, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { type Constants, defineKernel, foldWorkgroups, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
 
 export const REDUCE_OPS = ['sum', 'max', 'min'] as const;
 export type ReduceName = (typeof REDUCE_OPS)[number];
@@ -36,6 +36,35 @@ const chunksOf = (length: number): number => {
 /** [outer, length, 1] is [outer, length / 4, 4] for the first of two walks. */
 const viewed = ({ outer, length, inner }: View): View =>
   inner === 1 ? { outer, length: length / 4, inner: 1 } : { outer, length, inner: inner / 4 };
+
+/** Invocations that keep a large GPU busy. */
+const BUSY = 131_072;
+
+/** One workgroup per chunk of a column of [outer, length, inner], in scalars; leaves [outer, chunks, inner]. */
+export function treeWalk(
+  view: View,
+  chunks: number,
+  scale: number,
+  constants: Constants,
+  bind: Record<string, string>,
+): Pass {
+  const columns = view.outer * chunks * view.inner;
+  return {
+    source: wgsl(import.meta.url, 'reduce-tree.wgsl'),
+    constants,
+    bind,
+    params: { ...view, columns, chunks, chunkLength: Math.ceil(view.length / chunks), scale },
+    workgroups: foldWorkgroups(columns),
+  };
+}
+
+/** Chunks of the first walk for GPUs: rows in pieces for whole workgroups, columns as few as keep the GPU busy. */
+function treeChunks({ outer, length, inner }: View): number {
+  if (inner === 1) return Math.ceil(length / 16_384);
+  const columns = outer * (inner % 4 === 0 ? inner / 4 : inner);
+  const wanted = Math.min(Math.ceil(BUSY / columns), Math.ceil(length / 16));
+  return Math.ceil(length / Math.ceil(length / wanted));
+}
 
 export const reduceKernel = defineKernel({
   name: 'reduce',
@@ -93,6 +122,28 @@ export const reduceKernel = defineKernel({
           walk(view, chunks, 1, { OP: op, MAP: map, ...VEC4 }, { out: 'partial' }),
           walk(rest, 1, scale, { OP: op }, { x: 'partial' }),
         ];
+      },
+    },
+    {
+      name: 'tree',
+      adds: 'GPUs: enough chunks to fill the device, rows and chunks joined by trees in workgroup memory',
+      supports: ({ length }) => length > 64,
+      suits: (_params, { family }) => family === 'tiled',
+      scratch: (p) => ({ partial: 4 * p.outer * treeChunks(p) * p.inner }),
+      passes: ({ op, map, outer, length, inner, scale }) => {
+        const view = { outer, length, inner };
+        const chunks = treeChunks(view);
+        const all = { OP: op, MAP: map };
+        const one = chunks === 1;
+        const bind: Record<string, string> = one ? {} : { out: 'partial' };
+        const rest = treeWalk({ outer, length: chunks, inner }, 1, scale, { OP: op }, { x: 'partial' });
+        const first =
+          inner === 1
+            ? treeWalk(view, chunks, one ? scale : 1, all, bind)
+            : inner % 4 === 0
+              ? walk({ ...view, inner: inner / 4 }, chunks, one ? scale : 1, { ...all, ...VEC4 }, bind)
+              : walk(view, chunks, one ? scale : 1, all, bind);
+        return one ? [first] : [first, rest];
       },
     },
   ],

@@ -132,7 +132,7 @@ describe('norm', () => {
       return Promise.all([y, x.grad as Tensor, weight.grad as Tensor].map((t) => t.floats()));
     };
     const naive = await run('naive');
-    for (const variant of ['chunks', 'chunks-vec4', 'vec4', 'rows']) {
+    for (const variant of ['chunks', 'chunks-vec4', 'chunks-tree', 'vec4', 'rows']) {
       const found = await run(variant);
       for (const [i, label] of ['y', 'dx', 'dweight'].entries()) {
         expectClose(found[i], naive[i], { atol: 2e-5, rtol: 2e-5, label: `${variant} ${label}` });
