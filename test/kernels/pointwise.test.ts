@@ -70,6 +70,7 @@ const cases: Case[] = [
     [1, 2000, 3],
     [5, 1028, 1],
     [1, 999, 1],
+    [2, 20_000, 1],
   ].flatMap((shape): Case[] => [
     { name: `sum ${shape}`, shapes: [shape], op: (x) => k.sum(x, 1) },
     { name: `mean all ${shape}`, shapes: [shape], op: (x) => k.mean(x) },
