@@ -31,8 +31,11 @@ const detector = await loadDetector({
 });
 const turns = [0, 90, 180, 270] as const;
 const found = turns.map(() => ({ one: 0, several: 0 }));
-/** Photographs by the turns that show exactly one face: what the search over all turns keeps. */
-let anyTurn = 0;
+/** What prepare keeps of the photographs turned by 0°, 90°, 180° and 270°, and how many of those come out upright. */
+const searches = {
+  first: turns.map(() => ({ kept: 0, upright: 0 })),
+  best: turns.map(() => ({ kept: 0, upright: 0 })),
+};
 let seconds = 0;
 const { files } = await walk(folder);
 const photos = files.slice(0, Number(values.limit));
@@ -46,8 +49,20 @@ for (const { path } of photos) {
     if (counts && list.length === 1) counts.one++;
     if (counts && list.length > 1) counts.several++;
   }
-  const first = faces.find((list) => list.length > 0);
-  if (first?.length === 1) anyTurn++;
+  const best = faces.reduce((a, b) => ((b[0]?.confidence ?? 0) > (a[0]?.confidence ?? 0) ? b : a));
+  for (const start of turns.keys()) {
+    const inOrder = turns.map((_, i) => faces[(start + i) % 4] ?? []);
+    const first = inOrder.find((list) => list.length > 0);
+    for (const [which, chosen] of [
+      ['first', first],
+      ['best', best],
+    ] as const) {
+      const counts = searches[which][start];
+      if (!counts || chosen?.length !== 1) continue;
+      counts.kept++;
+      if (chosen === faces[0]) counts.upright++;
+    }
+  }
 }
 const share = (n: number) => `${n} (${((100 * n) / photos.length).toFixed(0)} %)`;
 console.log(
@@ -58,7 +73,13 @@ for (const [i, turn] of turns.entries()) {
     `turned ${turn}°: exactly one face ${share(found[i]?.one ?? 0)}, several ${share(found[i]?.several ?? 0)}`,
   );
 }
-console.log(`upright first, then turned until a face appears: exactly one face ${share(anyTurn)}`);
+for (const [which, list] of Object.entries(searches)) {
+  for (const [i, { kept, upright }] of list.entries()) {
+    console.log(
+      `--turns ${which}, photographs turned ${turns[i]}°: ${share(kept)} kept, ${share(upright)} of all upright`,
+    );
+  }
+}
 console.log(
   `${(seconds / photos.length / turns.length).toFixed(3)} s a picture in batches of ${turns.length}, on ${device.info.description}`,
 );
