@@ -193,7 +193,7 @@ describeInBrowser('a session of two raters', () => {
       { happy: 2, sad: 2, normal: 0, error: 0 },
     ]);
     noComplaints();
-  });
+  }, 300_000);
 
   it('has the next pictures loaded before they are needed, and tells nothing of file names', async () => {
     const folder = await pictureFolder([
