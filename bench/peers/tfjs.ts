@@ -13,6 +13,8 @@ export async function tfjs(gpu: GPU): Promise<Peer> {
     return this.info;
   };
   const tf = require('@tensorflow/tfjs-core') as typeof Tf;
+  // Not in the package's main file: convolution's gradient and the others.
+  require('@tensorflow/tfjs-core/dist/register_all_gradients');
   require('@tensorflow/tfjs-backend-cpu');
   require('@tensorflow/tfjs-backend-webgpu');
   await tf.setBackend('webgpu');
