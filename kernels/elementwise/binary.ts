@@ -1,3 +1,4 @@
+import { VEC4 } from '../common/value.ts';
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 
 /** `tieShare`: 1 where a > b, ½ where equal, else 0; `equal`: 1 where a = b, else 0. */
@@ -34,7 +35,31 @@ export const binaryKernel = defineKernel({
       name: 'naive',
       adds: 'one element per invocation, indices by division',
       passes: ({ size, op }) => [
-        { source: wgsl(import.meta.url, 'binary.wgsl'), constants: { OP: op }, workgroups: workgroupsFor(size, 64) },
+        {
+          source: wgsl(import.meta.url, 'binary.wgsl'),
+          constants: { OP: op },
+          params: { values: size },
+          workgroups: workgroupsFor(size, 64),
+        },
+      ],
+    },
+    {
+      name: 'columns',
+      adds: 'one vec4 of the last dimension per invocation, a broadcast operand loaded once or as a scalar',
+      supports: (p) =>
+        p.d3 % 4 === 0 && strides(p, 'a').every((s) => s % 4 === 0) && strides(p, 'b').every((s) => s % 4 === 0),
+      passes: (p) => [
+        {
+          source: wgsl(import.meta.url, 'binary.wgsl'),
+          constants: {
+            OP: p.op,
+            ...VEC4,
+            Left: p.a3 === 1 ? 'vec4f' : 'f32',
+            Right: p.b3 === 1 ? 'vec4f' : 'f32',
+          },
+          params: { values: p.size / 4, d3: p.d3 / 4, ...inValues(p, 'a'), ...inValues(p, 'b') },
+          workgroups: workgroupsFor(p.size, 256),
+        },
       ],
     },
     {
@@ -51,3 +76,14 @@ export const binaryKernel = defineKernel({
     },
   ],
 });
+
+type Numbers = Readonly<Record<keyof typeof params, number>>;
+
+/** The strides of an operand that must fall on whole vec4: none when it is broadcast along the last dimension. */
+const strides = (p: Numbers, side: 'a' | 'b'): number[] =>
+  p[`${side}3`] === 1 ? [p[`${side}0`], p[`${side}1`], p[`${side}2`]] : p[`${side}3`] === 0 ? [] : [Number.NaN];
+
+const inValues = (p: Numbers, side: 'a' | 'b'): Record<string, number> =>
+  p[`${side}3`] === 1
+    ? Object.fromEntries([0, 1, 2].map((i) => [`${side}${i}`, p[`${side}${i as 0 | 1 | 2}`] / 4]))
+    : {};

@@ -54,6 +54,31 @@ const cases: Case[] = [
     { name: `mseLoss ${shape}`, shapes: [shape, shape], op: (x, y) => k.mseLoss(x, y) },
     { name: `l1Loss ${shape}`, shapes: [shape, shape], op: (x, y) => k.l1Loss(x, y) },
   ]),
+  {
+    name: 'mul gate',
+    shapes: [
+      [2, 3, 5, 8],
+      [2, 1, 1, 8],
+    ],
+    op: k.mul,
+  },
+  {
+    name: 'sub both ways',
+    shapes: [
+      [4, 1, 8],
+      [1, 5, 8],
+    ],
+    op: k.sub,
+  },
+  {
+    name: 'mul last',
+    shapes: [
+      [3, 5, 4],
+      [3, 5, 1],
+    ],
+    op: k.mul,
+  },
+  { name: 'add scalar tensor', shapes: [[3, 8], []], op: k.add },
   { name: 'add channels', shapes: [[2, 3, 5, 8], [8]], op: k.add },
   {
     name: 'div rows',
