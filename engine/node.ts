@@ -54,7 +54,7 @@ export const nodePlatform: Platform = {
   env: (name) => process.env[name],
   async pause(ms) {
     // A pending Dawn promise makes the event loop spin; sleeping between turns frees the core for lavapipe's threads
-    // (batches of GEMM: 275 ms when spinning, 140–173 so; docs/performance.md).
+    // (batches of GEMM: 275 ms when spinning, 140–173 so).
     if (ms > 0) Atomics.wait(sleeper, 0, 0, ms);
     await new Promise((resolve) => setImmediate(resolve));
   },

@@ -200,7 +200,7 @@ const present = (...tensors: (Tensor | undefined)[]): Tensor[] => tensors.filter
 /**
  * Batch normalisation over all axes but the last, with the activation fused. In training the variance that normalises
  * is biased and the running one unbiased, as in PyTorch. Under gradient accumulation each micro-batch is normalised by
- * its own statistics and moves the running ones by itself (docs/training.md).
+ * its own statistics and moves the running ones by itself (docs/programs.md).
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
   const { weight, bias, runningMean, runningVar, training = false, momentum = 0.1, eps = 1e-5 } = options;
