@@ -1,11 +1,19 @@
-/** Batches of 8-bit pictures, decoded ahead of need while the GPU works on earlier ones. */
+/** Batches of pictures, read ahead of need while the GPU works on earlier ones. */
 import { random } from '../random.ts';
-import type { PictureStore } from './decode.ts';
 import type { Picture } from './read.ts';
 
-export interface Batch {
-  /** [batch, size, size, 3], 0 to 255. */
-  images: Uint8Array;
+/** What a picture is to the network: its pixels, or what a frozen extractor made of them. */
+export type Row = Uint8Array | Float32Array;
+
+/** Where batches get their pictures from. */
+export interface RowStore<T extends Row = Row> {
+  /** @param epoch chooses among stored augmentation draws, where there are any */
+  load(picture: Picture, epoch?: number): Promise<T>;
+}
+
+export interface Batch<T extends Row = Row> {
+  /** [batch, size, size, 3], 0 to 255; or [batch, …] features. */
+  images: T;
   /** [batch] class indices. */
   labels: Uint32Array;
   /** [batch, classes] label distributions. */
@@ -23,18 +31,19 @@ export function epochOrder(pictures: readonly Picture[], seed: number, epoch: nu
  * Yields full batches in the given order. The last one is filled up by repeating its last picture, or left out with
  * `dropLast`. At most `ahead` batches are being decoded or waiting at any time.
  */
-export async function* batches(
-  store: PictureStore,
+export async function* batches<T extends Row>(
+  store: RowStore<T>,
   pictures: readonly Picture[],
-  options: { batchSize: number; dropLast?: boolean; ahead?: number; start?: number },
-): AsyncGenerator<Batch, void, undefined> {
+  options: { batchSize: number; dropLast?: boolean; ahead?: number; start?: number; epoch?: number },
+): AsyncGenerator<Batch<T>, void, undefined> {
   const { batchSize, dropLast = false, ahead = 3 } = options;
   const count = dropLast ? Math.floor(pictures.length / batchSize) : Math.ceil(pictures.length / batchSize);
-  const pending: Promise<Batch>[] = [];
+  const pending: Promise<Batch<T>>[] = [];
   let next = options.start ?? 0;
   const request = () => {
     if (next >= count) return;
-    const batch = makeBatch(store, pictures.slice(next * batchSize, (next + 1) * batchSize), batchSize);
+    const rows = pictures.slice(next * batchSize, (next + 1) * batchSize);
+    const batch = makeBatch(store, rows, batchSize, options.epoch);
     batch.catch(() => undefined); // reported when its turn comes, not as an unhandled rejection before
     pending.push(batch);
     next += 1;
@@ -47,17 +56,23 @@ export async function* batches(
   }
 }
 
-async function makeBatch(store: PictureStore, pictures: readonly Picture[], batchSize: number): Promise<Batch> {
+async function makeBatch<T extends Row>(
+  store: RowStore<T>,
+  pictures: readonly Picture[],
+  batchSize: number,
+  epoch: number | undefined,
+): Promise<Batch<T>> {
   const classes = pictures[0]?.target.length ?? 0;
-  const bytes = store.size * store.size * 3;
-  const images = new Uint8Array(batchSize * bytes);
+  const loaded = await Promise.all(pictures.map((picture) => store.load(picture, epoch)));
+  const [first] = loaded;
+  const Values = first instanceof Float32Array ? Float32Array : Uint8Array;
+  const images = new Values(batchSize * first.length) as T;
   const labels = new Uint32Array(batchSize);
   const targets = new Float32Array(batchSize * classes);
-  const decoded = await Promise.all(pictures.map((picture) => store.load(picture)));
   for (let row = 0; row < batchSize; row += 1) {
     const from = Math.min(row, pictures.length - 1);
-    const picture = pictures[from] as Picture;
-    images.set(decoded[from] as Uint8Array, row * bytes);
+    const picture = pictures[from];
+    images.set(loaded[from], row * first.length);
     labels[row] = picture.label;
     targets.set(picture.target, row * classes);
   }

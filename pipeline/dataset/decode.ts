@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { DataError } from '../../engine/errors.ts';
 import { fileErrorReason } from '../files.ts';
+import type { RowStore } from './batches.ts';
 import type { DataSet, Picture, Skipped } from './read.ts';
 
 /**
@@ -45,9 +46,8 @@ function decodeReason(bytes: Uint8Array, error: unknown): string {
 }
 
 /** Decoded pictures of one size, the first ones kept in memory up to a budget. */
-export interface PictureStore {
+export interface PictureStore extends RowStore<Uint8Array> {
   readonly size: number;
-  load(picture: Picture): Promise<Uint8Array>;
 }
 
 export function pictureStore(size: number, budgetBytes = 512 * 2 ** 20): PictureStore {

@@ -34,9 +34,10 @@ import {
   toClassifierName,
   trainStep,
 } from '../../models/index.ts';
-import { type Batch, batches } from '../dataset/batches.ts';
-import type { PictureStore } from '../dataset/decode.ts';
+import { type Batch, batches, type Row, type RowStore } from '../dataset/batches.ts';
 import type { Picture } from '../dataset/read.ts';
+import { fingerprint } from '../features/cache.ts';
+import type { Extractor } from '../features/store.ts';
 import type { Checkpoint } from '../run/checkpoint.ts';
 import type { TrainConfig } from './config.ts';
 import { fileHash, loadInitialWeights } from './initial-weights.ts';
@@ -59,6 +60,14 @@ const figureNames = ['loss', 'crossEntropy', 'distance', 'correct'] as const;
 /** Which part of a checkpoint a tensor belongs to. */
 const parts = { model: 'model.', objective: 'objective.', optimizer: 'optimizer.' } as const;
 
+interface CreateOptions {
+  /** A new run: its weights file is loaded. A run that goes on needs that file for a frozen extractor alone. */
+  readonly start?: boolean;
+  /** Steps and predictions take the extractor's features instead of pictures. */
+  readonly cached?: boolean;
+  readonly say?: (line: string) => void;
+}
+
 export class ClassifierTrainer implements Trainer {
   /** With the micro-batch that fits this device. */
   readonly config: TrainConfig;
@@ -74,7 +83,7 @@ export class ClassifierTrainer implements Trainer {
   readonly #step: Program<StepResult>;
   readonly #predict: Program<{ probabilities: Tensor; features: Tensor }>;
 
-  private constructor(config: TrainConfig, device: Device) {
+  private constructor(config: TrainConfig, device: Device, cached: boolean) {
     this.config = config;
     this.deviceName = device.name;
     this.#device = device;
@@ -90,23 +99,27 @@ export class ClassifierTrainer implements Trainer {
       weightDecay: config.weightDecay,
     });
     const passes = config.batchSize / config.microBatch;
-    this.#inputs = Array.from({ length: passes }, () => emptyInput(config));
+    this.#inputs = Array.from({ length: passes }, () =>
+      emptyInput(config, cached ? this.#model.plan.input : undefined),
+    );
     this.#log = new ScalarLog(figureNames);
     this.#step = trainStep({
       model: this.#model,
       objective: this.#objective,
       optimizer: this.#optimizer,
       batches: this.#inputs.map((input) => () => ({
-        images: this.#prepare(input.images, true),
+        images: cached ? input.images : this.#prepare(input.images, true),
         labels: input.labels,
         targets: input.targets,
       })),
+      extracted: cached,
     });
     this.#predict = program(() =>
       noGrad(() => {
         this.#model.eval();
-        const pictures = this.#prepare(this.#inputs[0].images, false);
-        const { features, logits } = this.#model.classify(this.#model.extract(pictures));
+        const { images } = this.#inputs[0];
+        const extracted = cached ? images : this.#model.extract(this.#prepare(images, false));
+        const { features, logits } = this.#model.classify(extracted);
         this.#model.train();
         return { probabilities: softmax(logits), features };
       }),
@@ -115,21 +128,17 @@ export class ClassifierTrainer implements Trainer {
 
   /**
    * Opens the device and builds everything. The seed fixes weights, centres and augmentation.
-   * @param start a new run: the weights file of the config is loaded. A run that goes on needs it for a frozen extractor alone.
    */
-  static async create(
-    config: TrainConfig,
-    start = false,
-    say: (line: string) => void = () => {},
-  ): Promise<ClassifierTrainer> {
+  static async create(config: TrainConfig, options: CreateOptions = {}): Promise<ClassifierTrainer> {
+    const { start = false, cached = false, say = () => {} } = options;
     const device = await openDevice();
     const name = toClassifierName(config.model);
-    const options = classifierConfig(name, config.modelOptions);
-    const plans = [classifierPlan(name, options), extractorPlan(name, options) ?? []].flat();
+    const modelOptions = classifierConfig(name, config.modelOptions);
+    const plans = [classifierPlan(name, modelOptions), extractorPlan(name, modelOptions) ?? []].flat();
     const microBatch = fittingMicroBatch(config, plans, device.gpu.limits.maxStorageBufferBindingSize);
-    const read = start || extractorPlan(name, options) ? config.weights : null;
+    const read = start || extractorPlan(name, modelOptions) ? config.weights : null;
     const weightsHash = read === null ? config.weightsHash : await checkedHash(read, config.weightsHash);
-    const trainer = new ClassifierTrainer({ ...config, microBatch, weightsHash }, device);
+    const trainer = new ClassifierTrainer({ ...config, microBatch, weightsHash }, device, cached);
     if (read !== null) {
       const done = await loadInitialWeights(trainer.#model, read);
       if (start) say(done);
@@ -140,7 +149,7 @@ export class ClassifierTrainer implements Trainer {
   }
 
   /** 8-bit pictures to what the network takes: augmented in training, the centre otherwise. */
-  #prepare(images: Tensor, training: boolean): Tensor {
+  #prepare(images: Tensor, training: boolean, generator = this.#generator): Tensor {
     const { augment: random, modelOptions } = this.config;
     const { preprocessing } = this.#model;
     const perPicture = preprocessing === 'standardise';
@@ -150,15 +159,47 @@ export class ClassifierTrainer implements Trainer {
       rotation: training ? random.rotation : 0,
       crop: training && random.margin > 1 ? 'random' : 'centre',
       // A generator of its own where nothing is random: predictions must not move the training's draws.
-      generator: training ? this.#generator : new Generator(),
+      generator: training ? generator : new Generator(),
       ...(perPicture ? {} : preprocessing),
     });
     return perPicture ? standardise(pictures) : pictures;
   }
 
-  #write(input: Input, batch: Batch, from: number): void {
+  /** The frozen extractor for the feature cache; undefined where the model has none. */
+  async extractor(): Promise<Extractor | undefined> {
+    const { extractor, plan, preprocessing } = this.#model;
+    if (!extractor) return undefined;
+    const { microBatch, augment: random, modelOptions, seed } = this.config;
+    const side = decodedSize(this.config);
+    const images = Tensor.empty([microBatch, side, side, 3], { dtype: 'u8', label: 'pictures' }).keep();
+    const generator = new Generator(seed + 3);
+    const run = (training: boolean) =>
+      program(() => noGrad(() => extractor.forward(this.#prepare(images, training, generator))));
+    const [plain, augmented] = [run(false), run(true)];
+    const state = await extractor.stateDict();
+    return {
+      shape: plan.input,
+      microBatch,
+      weights: fingerprint([...state].flatMap(([key, { data }]) => [key, new Uint8Array(data.buffer)])),
+      preprocessing: JSON.stringify({ preprocessing, imageSize: modelOptions.imageSize }),
+      augmentation: JSON.stringify({ ...random, seed }),
+      async extract(pixels, draw) {
+        images.write(pixels);
+        if (draw === undefined) return (await plain.run()).floats();
+        generator.calls = draw;
+        return (await augmented.run()).floats();
+      },
+      dispose: () => {
+        plain.dispose();
+        augmented.dispose();
+        images.dispose();
+      },
+    };
+  }
+
+  #write(input: Input, batch: Batch<Row>, from: number): void {
     const { microBatch } = this.config;
-    const part = <T extends Uint8Array | Uint32Array | Float32Array>(values: T, tensor: Tensor) => {
+    const part = <T extends Row | Uint32Array>(values: T, tensor: Tensor) => {
       const each = sizeOf(tensor.shape) / microBatch;
       return values.subarray(from * each, (from + microBatch) * each);
     };
@@ -167,7 +208,7 @@ export class ClassifierTrainer implements Trainer {
     input.targets.write(part(batch.targets, input.targets));
   }
 
-  async step(batch: Batch, learningRate: number): Promise<void> {
+  async step(batch: Batch<Row>, learningRate: number): Promise<void> {
     this.#optimizer.lr = learningRate;
     for (const [i, input] of this.#inputs.entries()) this.#write(input, batch, i * this.config.microBatch);
     this.#log.record(await this.#step.run());
@@ -180,7 +221,7 @@ export class ClassifierTrainer implements Trainer {
   }
 
   /** @param batch of one micro-batch's size */
-  async probabilities(batch: Batch): Promise<Float32Array> {
+  async probabilities(batch: Batch<Row>): Promise<Float32Array> {
     return (await this.#run(batch)).probabilities.floats();
   }
 
@@ -196,7 +237,7 @@ export class ClassifierTrainer implements Trainer {
   }
 
   /** One step and one prediction, for `--dry-run`. */
-  async trial(store: PictureStore, pictures: readonly Picture[]): Promise<void> {
+  async trial(store: RowStore, pictures: readonly Picture[]): Promise<void> {
     for await (const batch of batches(store, pictures.slice(0, this.config.batchSize), this.config)) {
       await this.step(batch, this.config.lr);
       await this.figures();
@@ -258,10 +299,15 @@ export class ClassifierTrainer implements Trainer {
   }
 }
 
-function emptyInput({ microBatch, classes, ...config }: TrainConfig): Input {
-  const side = decodedSize({ microBatch, classes, ...config });
+/** @param features size of one picture's features, where those come in instead of its pixels */
+function emptyInput(config: TrainConfig, features: readonly number[] | undefined): Input {
+  const { microBatch, classes } = config;
+  const side = decodedSize(config);
+  const images = features
+    ? Tensor.empty([microBatch, ...features], { label: 'features' })
+    : Tensor.empty([microBatch, side, side, 3], { dtype: 'u8', label: 'pictures' });
   return {
-    images: Tensor.empty([microBatch, side, side, 3], { dtype: 'u8', label: 'pictures' }).keep(),
+    images: images.keep(),
     labels: Tensor.empty([microBatch], { dtype: 'i32', label: 'labels' }).keep(),
     targets: Tensor.empty([microBatch, classes.length], { label: 'targets' }).keep(),
   };

@@ -5,6 +5,7 @@ import {
   type ClassifierName,
   classifierConfig,
   classifierNames,
+  extractorPlan,
   objectiveDefaults,
   toClassifierName,
 } from '../../models/index.ts';
@@ -24,6 +25,11 @@ export const trainConfigSchema = z.strictObject({
   weights: z.string().nullable(),
   /** SHA-256 of that file: a frozen extractor is read from it again, and must be the same one. */
   weightsHash: z.string().nullable(),
+  /** Folder for the features of a frozen extractor, computed once; null computes them at every step. */
+  cache: z.string().nullable(),
+  cacheDtype: z.enum(['f16', 'f32']),
+  /** Augmentation draws of each training picture in the cache. */
+  cacheDraws: count,
   data: z.string(),
   classes: z.array(z.string()),
   targets: z.enum(['soft', 'majority']),
@@ -75,7 +81,10 @@ export type TrainOptions = Partial<Omit<TrainConfig, 'loss' | 'augment' | 'versi
   augment?: Partial<TrainConfig['augment']>;
 };
 
-type Preset = Omit<TrainConfig, 'version' | 'preset' | 'model' | 'data' | 'classes' | 'weights' | 'weightsHash'>;
+type Preset = Omit<
+  TrainConfig,
+  'version' | 'preset' | 'model' | 'data' | 'classes' | 'weights' | 'weightsHash' | 'cache'
+>;
 
 /** The paper's training (section 2.5.2), with CovPoolFER's values where it is silent; docs/models.md gives the reasons. */
 const paper: Preset = {
@@ -98,6 +107,8 @@ const paper: Preset = {
   adamForm: 'tensorflow',
   loss: { lambda: 0.01, lambda1: 10, reduction: 'batchMean', centres: 'movingAverage', alpha: 0.5, centresStd: 0.01 },
   augment: { flip: true, rotation: 10, margin: 256 / 224 },
+  cacheDtype: 'f16',
+  cacheDraws: 4,
   overfitOneBatch: false,
   checkpointMinutes: 5,
 };
@@ -126,6 +137,8 @@ const smokeSizes: Partial<Record<ClassifierName, Record<string, unknown>>> = {
   vgg16: { imageSize: 64 },
 };
 
+const hasExtractor = (model: ClassifierName): boolean => extractorPlan(model, classifierConfig(model)) !== undefined;
+
 /** Fills in what `options` leaves open and checks everything. @throws ConfigError naming the option. */
 export function resolveTrainConfig(
   options: TrainOptions & { model: string; data: string },
@@ -146,6 +159,7 @@ export function resolveTrainConfig(
     microBatch: batchSize,
     weights: null,
     weightsHash: null,
+    cache: null,
     ...withoutUndefined(options),
     version: facts.version,
     preset,
@@ -161,6 +175,11 @@ export function resolveTrainConfig(
     throw new ConfigError(`${issue.path.join('.') || 'options'}: ${issue.message}.`);
   }
   const config = result.data;
+  if (config.cache !== null && !hasExtractor(model)) {
+    throw new ConfigError(`${model} has no frozen extractor whose features could be kept.`, {
+      remedy: 'Leave out --cache; it is for vfeso-dlse.',
+    });
+  }
   if (config.batchSize % config.microBatch !== 0) {
     throw new ConfigError(
       `The batch of ${config.batchSize} is not a multiple of the micro-batch of ${config.microBatch}.`,

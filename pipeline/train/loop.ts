@@ -1,8 +1,7 @@
 /** The training loop: epochs, validation, checkpoints, the log, a clean stop. Knows nothing of kernels or files' formats. */
 import { z } from 'zod';
 import { CheckpointError, KindergradError } from '../../engine/index.ts';
-import { batches, epochOrder } from '../dataset/batches.ts';
-import type { PictureStore } from '../dataset/decode.ts';
+import { batches, epochOrder, type RowStore } from '../dataset/batches.ts';
 import type { Picture } from '../dataset/read.ts';
 import type { SplitResult } from '../dataset/split.ts';
 import { type Evaluation, evaluatePredictions } from '../evaluate/evaluation.ts';
@@ -45,7 +44,7 @@ export function positionOf(checkpoint: Checkpoint): Position {
 export interface LoopInput {
   run: RunFolder;
   trainer: Trainer;
-  store: PictureStore;
+  store: RowStore;
   split: Pick<SplitResult, 'train' | 'val'>;
   config: TrainConfig;
   position: Position;
@@ -119,7 +118,7 @@ export async function trainLoop(input: LoopInput): Promise<'finished' | 'interru
   while (position.epoch < config.epochs) {
     let tick = performance.now();
     const order = config.overfitOneBatch ? split.train : epochOrder(split.train, config.seed, position.epoch);
-    const options = { batchSize: config.batchSize, dropLast: true, start: position.batch };
+    const options = { batchSize: config.batchSize, dropLast: true, start: position.batch, epoch: position.epoch };
     for await (const batch of batches(store, order, options)) {
       const lr = learningRate(config, position.step, stepsPerEpoch);
       await trainer.step(batch, lr);
@@ -183,7 +182,7 @@ async function saveBest({ run, trainer }: LoopInput, position: Position): Promis
 /** Predicts every picture and counts. */
 export async function evaluate(
   predictor: Predictor,
-  store: PictureStore,
+  store: RowStore,
   pictures: readonly Picture[],
   config: Pick<TrainConfig, 'microBatch' | 'classes'>,
   onProgress?: (done: number, total: number) => void,

@@ -2,11 +2,13 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { ConfigError } from '../../engine/index.ts';
+import type { RowStore } from '../dataset/batches.ts';
 import { checkPictures, type PictureStore, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, type Picture, readDataSet, type Skipped } from '../dataset/read.ts';
 import { type SplitResult, splitDataSet } from '../dataset/split.ts';
 import { type Evaluation, formatEvaluation } from '../evaluate/evaluation.ts';
 import { sampleSheet } from '../evaluate/sample-sheet.ts';
+import { featureStore } from '../features/store.ts';
 import { writeFileAtomic } from '../files.ts';
 import { formatDuration, type Progress, progress } from '../progress.ts';
 import { loadCheckpoint } from '../run/checkpoint.ts';
@@ -102,7 +104,11 @@ export async function beginRun(
   if (existsSync(join(path, 'config.json'))) throw holdsRun(path);
   const prepared = await prepare(options, session);
   const { config } = prepared;
-  const trainer = await ClassifierTrainer.create(config, true, session.say);
+  const trainer = await ClassifierTrainer.create(config, {
+    start: true,
+    cached: config.cache !== null,
+    say: session.say,
+  });
   session.say(
     `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
   );
@@ -119,7 +125,7 @@ export async function dryRun(
   session: SessionOptions,
 ): Promise<void> {
   const { split, store, config } = await prepare(options, session);
-  const trainer = await ClassifierTrainer.create(config, true, session.say);
+  const trainer = await ClassifierTrainer.create(config, { start: true, say: session.say });
   session.say(
     `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
   );
@@ -139,7 +145,7 @@ export async function resumeRun(path: string, session: SessionOptions): Promise<
   const position = positionOf(checkpoint);
   const data = await readDataSet(config.data, { targets: config.targets });
   const split = await readSplit(path, data);
-  const trainer = await ClassifierTrainer.create(config);
+  const trainer = await ClassifierTrainer.create(config, { cached: config.cache !== null });
   trainer.restore(checkpoint);
   const run = await RunFolder.resume(path, position.step);
   await run.log({ event: 'resume', step: position.step, epoch: position.epoch, device: trainer.deviceName });
@@ -155,14 +161,15 @@ async function execute(
   position: Position,
   session: SessionOptions,
 ): Promise<Outcome> {
-  const { split, store } = prepared;
+  const { split } = prepared;
   const { config } = trainer;
-  const line: Progress = progress(config.model);
   try {
+    const rows = await rowsOf(trainer, prepared, session);
+    const line: Progress = progress(config.model);
     const state = await trainLoop({
       run,
       trainer,
-      store,
+      store: rows,
       split,
       config,
       position,
@@ -173,7 +180,7 @@ async function execute(
       session.say(`saved; go on with: kindergrad train --resume ${run.path}`);
       return { run: run.path, state };
     }
-    const evaluation = await finish(run, trainer, prepared, session);
+    const evaluation = await finish(run, trainer, prepared, rows, session);
     return { run: run.path, state, evaluation };
   } finally {
     await run.close();
@@ -181,13 +188,35 @@ async function execute(
   }
 }
 
+/** The pictures themselves, or the frozen extractor's features of them, computed now where the cache lacks them. */
+async function rowsOf(
+  trainer: ClassifierTrainer,
+  { split, store }: Prepared,
+  session: SessionOptions,
+): Promise<RowStore> {
+  const { cache, cacheDtype: dtype, cacheDraws: draws } = trainer.config;
+  const extractor = cache === null ? undefined : await trainer.extractor();
+  if (cache === null || !extractor) return store;
+  try {
+    return await featureStore(extractor, split, store, { folder: cache, dtype, draws, say: session.say });
+  } finally {
+    extractor.dispose();
+  }
+}
+
 /** Tests the best weights and writes the report and the model card. */
-async function finish(run: RunFolder, trainer: ClassifierTrainer, prepared: Prepared, session: SessionOptions) {
-  const { data, split, store, config } = prepared;
+async function finish(
+  run: RunFolder,
+  trainer: ClassifierTrainer,
+  prepared: Prepared,
+  rows: RowStore,
+  session: SessionOptions,
+) {
+  const { data, split, config } = prepared;
   const chosen = split.val.length > 0 ? 'best' : 'last';
   trainer.restoreModel(await loadCheckpoint(run.path, chosen));
   const line = progress('testing');
-  const evaluation = await evaluate(trainer, store, split.test, config, line.update).finally(line.finish);
+  const evaluation = await evaluate(trainer, rows, split.test, config, line.update).finally(line.finish);
   const { all } = evaluation;
   const last = run.events.at(-1);
   await run.log({

@@ -1,5 +1,5 @@
 /** What the training loop asks of a network with its loss and optimiser on a device. */
-import type { Batch } from '../dataset/batches.ts';
+import type { Batch, Row } from '../dataset/batches.ts';
 import type { Checkpoint } from '../run/checkpoint.ts';
 
 /** Means over the batch of one step. */
@@ -14,12 +14,12 @@ export interface StepFigures {
 
 export interface Predictor {
   /** Class probabilities [batch, classes] of a batch, rows beyond its pictures included. */
-  probabilities(batch: Batch): Promise<Float32Array>;
+  probabilities(batch: Batch<Row>): Promise<Float32Array>;
 }
 
 export interface Trainer extends Predictor {
   /** Submits one optimiser step. Nothing waits for the device. */
-  step(batch: Batch, learningRate: number): Promise<void>;
+  step(batch: Batch<Row>, learningRate: number): Promise<void>;
   /** The figures of the steps since the last call, in order, once the device has got there. */
   figures(): Promise<readonly StepFigures[]>;
   /** All that a resumed run needs: network, optimiser, loss, generator. */

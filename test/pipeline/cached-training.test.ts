@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { CheckpointError, ConfigError } from '../../engine/index.ts';
+import { readEvents } from '../../pipeline/run/folder.ts';
+import { synthesise } from '../../pipeline/synth/synthesise.ts';
+import type { TrainOptions } from '../../pipeline/train/config.ts';
+import { beginRun } from '../../pipeline/train/session.ts';
+import { expectClose } from '../expect-close.ts';
+
+let folder: string;
+let data: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'kindergrad-cached-'));
+  data = join(folder, 'drawn');
+  await synthesise(data, { count: 40, perSubject: 2, seed: 3 });
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const options = (): TrainOptions & { model: string; data: string } => ({
+  model: 'vfeso-dlse',
+  data,
+  modelOptions: { width: 0.0625, imageSize: 128, fc: [64, 32], batchNormMomentum: 0.3 },
+  epochs: 2,
+  batchSize: 8,
+  seed: 5,
+});
+
+let runs = 0;
+/** Trains; the losses of every step, the test's accuracy, and what was said. */
+async function train(changes: Partial<TrainOptions>) {
+  const path = join(folder, `run${runs++}`);
+  const said: string[] = [];
+  const session = { signal: new AbortController().signal, say: (line: string) => void said.push(line) };
+  await beginRun({ ...options(), ...changes }, path, session);
+  const events = await readEvents(path);
+  const figures = events.flatMap(({ event, loss, accuracy }) =>
+    event === 'step' ? [Number(loss)] : event === 'test' ? [Number(accuracy)] : [],
+  );
+  return { figures, said: said.join('\n') };
+}
+
+const still = { flip: false, rotation: 0, margin: 1 };
+
+describe('training from cached features', () => {
+  it('is training on the pictures where nothing is random', async () => {
+    const cache = join(folder, 'still');
+    const live = await train({ augment: still });
+    const cached = await train({ augment: still, cache, cacheDraws: 1, cacheDtype: 'f32' });
+    expectClose(cached.figures, live.figures, { rtol: 1e-6, atol: 1e-7, label: 'losses from the cache' });
+    expect(cached.said).toMatch(/features of \d+ train pictures × 1: .* of f32/);
+  });
+
+  it('computes the features once, and refuses those of another extractor', async () => {
+    const cache = join(folder, 'drawn-features');
+    const first = await train({ cache, cacheDraws: 2 });
+    const second = await train({ cache, cacheDraws: 2 });
+    expect(second.said).toMatch(/train pictures × 2: .* all there/);
+    expect(second.figures).toEqual(first.figures);
+    const other = train({ cache, cacheDraws: 2, seed: 6 });
+    await expect(other).rejects.toThrow(CheckpointError);
+    await expect(train({ cache, cacheDraws: 2, seed: 6 })).rejects.toThrow(/was made otherwise: weights was/);
+  });
+
+  it('is for models with a frozen extractor', async () => {
+    await expect(train({ model: 'so-dlse', cache: join(folder, 'none') })).rejects.toThrow(ConfigError);
+  });
+});
