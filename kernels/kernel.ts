@@ -23,6 +23,8 @@ export interface DeviceTraits {
   readonly subgroupMaxSize: number;
   readonly shaderF16: boolean;
   readonly subgroupMatrix: boolean;
+  /** Winograd convolutions may be chosen (WINOGRAD=0 forbids them: their rounding error is larger). */
+  readonly winograd: boolean;
   readonly maxWorkgroupStorage: number;
   readonly maxInvocations: number;
   readonly maxStorageBuffers: number;
@@ -60,7 +62,7 @@ export interface Pass {
   readonly source: WgslSource;
   readonly constants?: Constants;
   readonly params?: Readonly<Record<string, number>>;
-  /** Buffers bound under another name, WGSL's to the call's: a second pass may read the first's `partial` as `x`. */
+  /** Buffers bound under another name, WGSL's to the call's: a second pass may read the first's `partial` as `x`. '' binds zeros. */
   readonly bind?: Readonly<Record<string, string>>;
   readonly workgroups: readonly [x: number, y?: number, z?: number];
 }

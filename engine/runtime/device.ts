@@ -132,6 +132,7 @@ export class Device {
         subgroupMinSize,
         subgroupMaxSize,
         shaderF16: features.includes('shader-f16'),
+        winograd: platform().env('WINOGRAD') !== '0',
         subgroupMatrix: features.includes('chromium-experimental-subgroup-matrix'),
         maxWorkgroupStorage: device.limits.maxComputeWorkgroupStorageSize,
         maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,

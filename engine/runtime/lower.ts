@@ -76,6 +76,7 @@ export async function lowerCall(
       }
       const storages = shader.bindings.map(({ name: inText, readOnly }) => {
         const name = pass.bind?.[inText] ?? inText;
+        if (name === '' && readOnly) return undefined;
         const storage = call.buffers[name] ?? scratch.get(name);
         if (storage || (name in kernel.bindings && readOnly)) return storage;
         throw new KernelError(

@@ -3,6 +3,7 @@ import { depthwiseConv2dInputGradient } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
 import { tiledConv2dInputGradient } from './tiled.ts';
+import { winogradConv2dInputGradient } from './winograd.ts';
 
 export const conv2dInputGradientKernel = defineKernel({
   name: 'conv2dInputGradient',
@@ -26,6 +27,7 @@ export const conv2dInputGradientKernel = defineKernel({
     },
     depthwiseConv2dInputGradient,
     laneConv2dInputGradient,
+    winogradConv2dInputGradient,
     tiledConv2dInputGradient,
   ],
 });

@@ -3,6 +3,7 @@ import { depthwiseConv2d } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
 import { tiledConv2d } from './tiled.ts';
+import { winogradConv2d } from './winograd.ts';
 
 export const conv2dKernel = defineKernel({
   name: 'conv2d',
@@ -26,6 +27,7 @@ export const conv2dKernel = defineKernel({
     },
     depthwiseConv2d,
     laneConv2d,
+    winogradConv2d,
     tiledConv2d,
   ],
 });
