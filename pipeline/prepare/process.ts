@@ -55,8 +55,8 @@ export async function processFile(file: HashedFile, shop: Workshop): Promise<Pro
   const rows: ManifestRow[] = [];
   try {
     const kind = await sniff(file.path, file.bytes);
-    about.kind = kind;
-    if (kind === 'photo') rows.push(await processPhoto(file, shop));
+    about.kind = kind === 'video' ? 'video' : 'photo';
+    if (kind !== 'video') rows.push(await processPhoto(file, kind, shop));
     else await shop.videos(() => processVideo(file, shop, rows, about));
   } catch (error) {
     if (!(error instanceof Discarded)) throw error;
@@ -80,8 +80,8 @@ function summarise(file: FoundFile & { sha256?: string }, rows: readonly Manifes
   return { source, ...(sha256 ? { sha256 } : {}), bytes, ...tally(rows) };
 }
 
-async function processPhoto(file: HashedFile, shop: Workshop): Promise<ManifestRow> {
-  const still = await shop.clock.time('decode', () => openPhoto(file.path, shop.options.maxMegapixels));
+async function processPhoto(file: HashedFile, kind: 'photo' | 'heic', shop: Workshop): Promise<ManifestRow> {
+  const still = await shop.clock.time('decode', () => openPhoto(file.path, shop.options.maxMegapixels, kind));
   const cut = await cutFace(still, file, shop, {});
   return writeFace(cut, shop);
 }

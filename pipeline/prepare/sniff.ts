@@ -2,7 +2,8 @@ import { open } from 'node:fs/promises';
 import { fileErrorReason } from '../files.ts';
 import { Discarded } from './reasons.ts';
 
-export type Kind = 'photo' | 'video';
+/** HEIC is a photograph that many builds of sharp cannot decode. */
+export type Kind = 'photo' | 'heic' | 'video';
 
 const ascii = (head: Buffer, start: number, end: number) => head.toString('latin1', start, end);
 
@@ -11,7 +12,7 @@ const heicBrands = new Set(['heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif
 const avifBrands = new Set(['avif', 'avis']);
 
 /** What is told from the first bytes alone, so that a wrong ending misleads nobody. */
-type Content = Kind | 'heic' | { readonly other: string };
+type Content = Kind | { readonly other: string };
 
 function contentOf(head: Buffer): Content {
   if (head[0] === 0xff && head[1] === 0xd8 && head[2] === 0xff) return 'photo'; // JPEG
@@ -58,7 +59,7 @@ function nameOf(head: Buffer): string {
 
 /**
  * Photo or video, by content.
- * @throws Discarded for files that are empty, unreadable, HEIC, or neither.
+ * @throws Discarded for files that are empty, unreadable, or neither.
  */
 export async function sniff(path: string, bytes: number): Promise<Kind> {
   if (bytes === 0) throw new Discarded('empty file');
@@ -74,7 +75,6 @@ export async function sniff(path: string, bytes: number): Promise<Kind> {
     throw new Discarded('unreadable file', fileErrorReason(error));
   }
   const content = contentOf(head);
-  if (content === 'heic') throw new Discarded('heic picture');
   if (typeof content === 'object') throw new Discarded('not a picture', `the content is ${content.other}`);
   return content;
 }

@@ -251,7 +251,7 @@ describe('bad input', () => {
     expect((await stat(join(output, 'report', 'discarded.png'))).size).toBeGreaterThan(500);
   });
 
-  it('takes a 100-megapixel picture where it is allowed, without holding it in memory', async () => {
+  it('takes a 100-megapixel picture where it is allowed', async () => {
     const input = join(folder, 'huge');
     await mkdir(input);
     await noFace(10_000, 10_000).jpeg().toFile(join(input, 'huge.jpg'));
