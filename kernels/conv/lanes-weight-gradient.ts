@@ -84,7 +84,7 @@ export const laneConv2dWeightGradient = weightGradientVariant({
   parts: ({ batch, oh, ow }, tiles) => {
     const all = batch * oh;
     // Enough tiles for two cores to finish together, parts long enough to be worth a pass, sums short enough to stay exact.
-    const wanted = Math.min(Math.ceil(64 / tiles), Math.floor((all * ow) / 128));
+    const wanted = Math.min(Math.ceil(64 / tiles), Math.floor((all * ow) / 64));
     const part = Math.max(1, Math.min(Math.ceil(4096 / ow), Math.ceil(all / Math.max(1, wanted))));
     return { part, parts: Math.ceil(all / part) };
   },
