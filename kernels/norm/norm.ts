@@ -81,7 +81,7 @@ export const normStatisticsKernel = defineKernel({
   variants: rungs<'eps'>((p, chunks, tile, tree) => [
     {
       source: source('statistics.wgsl'),
-      constants: { ...tile, ONE_WALK: chunks.chunks > 1 },
+      constants: tile,
       params: chunks,
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },

@@ -1,13 +1,10 @@
 // norm statistics, first pass: mean and M2 = Σ (x − mean)² of each chunk of rows, per group and channel.
 // x [groups, rows, channels]; partials [2][groups][chunks][channels]: the means, then the M2s.
 // One invocation: one Value (neighbouring channels) of one chunk, read twice: differences from the chunk's own mean keep
-// variances right where Σx² − (Σx)²/n would cancel. ONE_WALK: differences from the chunk's first row instead, read once;
-// what cancels then is the first row's distance from the mean, and only within its chunk.
+// variances right where Σx² − (Σx)²/n would cancel.
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
-
-const ONE_WALK = false;
 
 struct Params { groups: u32, rows: u32, channels: u32, chunk: u32, chunks: u32 }
 var<immediate> params: Params;
@@ -27,21 +24,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let to = min(start + params.chunk, params.rows);
   let base = group * params.rows * channels + index % channels;
   var sum = Value(0.0);
-  var m2 = Value(0.0);
   let first = x[base + start * channels];
+  for (var row = start; row < to; row++) { sum += x[base + row * channels] - first; }
+  let mean = first + sum / f32(to - start);
+  var m2 = Value(0.0);
   for (var row = start; row < to; row++) {
-    let d = x[base + row * channels] - first;
-    sum += d;
-    if (ONE_WALK) { m2 += d * d; }
-  }
-  let shift = sum / f32(to - start);
-  let mean = first + shift;
-  if (ONE_WALK) { m2 = max(m2 - sum * shift, Value(0.0)); }
-  else {
-    for (var row = start; row < to; row++) {
-      let d = x[base + row * channels] - mean;
-      m2 += d * d;
-    }
+    let d = x[base + row * channels] - mean;
+    m2 += d * d;
   }
   partials[index] = mean;
   partials[total + index] = m2;
