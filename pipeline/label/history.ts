@@ -49,7 +49,7 @@ export interface OpenHistory {
 export async function openHistory(folder: string): Promise<OpenHistory> {
   if (!existsSync(join(folder, 'labels.db'))) {
     throw new DataError(`There are no answers in ${folder}.`, {
-      remedy: 'Start with `kindergrad label DIR`, or name the folder of the answers with --answers.',
+      remedy: 'Start with `npx kindergrad label DIR`, or name the folder of the answers with --answers.',
     });
   }
   const owner = liveOwner(folder);

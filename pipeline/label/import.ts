@@ -89,7 +89,7 @@ export function importAnswers(store: LabelStore, rows: readonly AnswerRow[]): Im
     const where = `Row ${index + 1} (${row.path}, ${row.rater}, ${row.label})`;
     if (!labels.includes(row.label)) {
       throw new DataError(`${where}: "${row.label}" is not one of ${labels.join(', ')}.`, {
-        remedy: 'Rename the label in the file, or set the classes first with `kindergrad label --classes`.',
+        remedy: 'Rename the label in the file, or set the classes first with `npx kindergrad label --classes`.',
       });
     }
     return { row, where, picture: find(row.path, where) };

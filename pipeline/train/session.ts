@@ -177,7 +177,7 @@ async function execute(
       onProgress: line.update,
     }).finally(line.finish);
     if (state === 'interrupted') {
-      session.say(`saved; go on with: kindergrad train --resume ${run.path}`);
+      session.say(`saved; go on with: npx kindergrad train --resume ${run.path}`);
       return { run: run.path, state };
     }
     const evaluation = await finish(run, trainer, prepared, rows, session);

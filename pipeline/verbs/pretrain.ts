@@ -74,7 +74,7 @@ Examples:
       if (outcome.state === 'interrupted') process.exitCode = 130;
       else
         console.log(
-          `extractor: kindergrad train vfeso-dlse --weights ${join(outcome.run, 'checkpoints', 'best.safetensors')} …`,
+          `extractor: npx kindergrad train vfeso-dlse --weights ${join(outcome.run, 'checkpoints', 'best.safetensors')} …`,
         );
     });
 };

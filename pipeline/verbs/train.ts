@@ -102,14 +102,14 @@ async function run(model: string | undefined, flags: Flags): Promise<void> {
       const extra = [model ?? [], out ?? [], dry ?? [], ...set, ...loss, ...augment, ...Object.keys(rest)].flat();
       if (extra.length > 0) {
         throw new ConfigError('--resume takes all options from the run itself.', {
-          remedy: `Leave out the others: kindergrad train --resume ${resume}`,
+          remedy: `Leave out the others: npx kindergrad train --resume ${resume}`,
         });
       }
       return resumeRun(resume, { signal, say });
     }
     if (model === undefined || rest.data === undefined) {
       throw new ConfigError('A model and --data are needed.', {
-        remedy: 'For example: kindergrad train so-dlse --data faces (or --resume RUN).',
+        remedy: 'For example: npx kindergrad train so-dlse --data faces (or --resume RUN).',
       });
     }
     const options = {
