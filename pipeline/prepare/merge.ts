@@ -1,5 +1,5 @@
 import { copyFile, link, mkdir, readdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { DataError } from '../../engine/errors.ts';
 import { fileErrorReason } from '../files.ts';
 import type { ManifestRow } from '../manifest.ts';
@@ -14,6 +14,8 @@ import { thumbnailPath } from './thumbnails.ts';
 
 interface Part {
   readonly folder: string;
+  /** Put before the names of its source files; empty for shards, which share one input. */
+  readonly prefix: string;
   readonly settings: Settings;
   readonly options: PrepareOptions;
 }
@@ -30,6 +32,7 @@ export async function merge(output: string, folders: readonly string[], compare:
   if (!first) throw new DataError(`${output} holds no shards.`, { remedy: 'Name the folders to merge after it.' });
   for (const part of others) requireSameOptions(part.options, first.options, part.folder);
   requireAllShards(parts);
+  requireDifferentNames(parts);
 
   await mkdir(output, { recursive: true });
   const journal = await Journal.open(output);
@@ -64,7 +67,8 @@ async function readPart(folder: string): Promise<Part> {
     });
   }
   requireSameOptions(settings.options, prepareOptions.parse(settings.options), folder);
-  return { folder, settings, options: prepareOptions.parse(settings.options) };
+  const prefix = settings.shard ? '' : `${basename(resolve(folder))}/`;
+  return { folder, prefix, settings, options: prepareOptions.parse(settings.options) };
 }
 
 function requireAllShards(parts: readonly Part[]): void {
@@ -81,11 +85,25 @@ function requireAllShards(parts: readonly Part[]): void {
   });
 }
 
-async function addPart({ folder }: Part, output: string, journal: Journal, taken: Map<string, string | undefined>) {
+/** Two phones both have an IMG_0001.jpg, so files are told apart by the folder they were merged from. */
+function requireDifferentNames(parts: readonly Part[]): void {
+  const prefixes = parts.map(({ prefix }) => prefix).filter(Boolean);
+  const twice = prefixes.find((prefix, i) => prefixes.indexOf(prefix) !== i);
+  if (twice) throw new DataError(`Two of the folders are called ${twice}`, { remedy: 'Rename one of them.' });
+}
+
+async function addPart(
+  { folder, prefix }: Part,
+  output: string,
+  journal: Journal,
+  taken: Map<string, string | undefined>,
+): Promise<void> {
   const part = await Journal.open(folder, true);
-  for (const source of part.allSources()) {
+  for (const found of part.allSources()) {
+    const source = { ...found, source: prefix + found.source };
     if (journal.isDone(source.source, source.sha256)) continue;
-    const own = part.rowsOf(source.source).map((row) => asDuplicate(row, taken));
+    const rows = part.rowsOf(found.source).map((row) => ({ ...row, source: source.source }));
+    const own = rows.map((row) => asDuplicate(row, taken));
     for (const row of own) {
       if (row.path) taken.set(row.path, row.source);
       await bring(row, folder, output);

@@ -8,8 +8,10 @@ import { type Device, openDevice } from '../../../engine/node.ts';
 import type { FaceDetector } from '../../../models/face-detector/detector.ts';
 import { type ManifestRow, readManifest } from '../../../pipeline/manifest.ts';
 import { loadDetector, loadFaceLandmarks } from '../../../pipeline/prepare/detectors.ts';
+import { merge } from '../../../pipeline/prepare/merge.ts';
 import { resolveOptions } from '../../../pipeline/prepare/options.ts';
 import { type PrepareRun, prepare } from '../../../pipeline/prepare/prepare.ts';
+import { compareOnCpu } from '../../../pipeline/prepare/ssim.ts';
 import { kindergrad, noFace, oneFace, otherFace, samplePath, temporaryFolder } from './fixtures.ts';
 
 let device: Device;
@@ -205,6 +207,41 @@ describe('good photographs', () => {
     await run(twins, output, { nearDuplicates: true });
     expect(await snapshot(output)).toEqual(before);
   });
+});
+
+it('merges folders whose files have the same names, and counts a photograph that both have once', async () => {
+  const outputs: string[] = [];
+  for (const [phone, own] of [
+    ['one', oneFace()],
+    ['two', otherFace()],
+  ] as const) {
+    const input = join(folder, `phone ${phone}`);
+    await mkdir(input);
+    await own.png().toFile(join(input, 'IMG_0001.png'));
+    await noFace(300, 200).png().toFile(join(input, 'IMG_0002.png'));
+    await oneFace().linear(1, 9).png().toFile(join(input, 'IMG_0003.png'));
+    outputs.push(join(folder, phone));
+    await run(input, join(folder, phone));
+  }
+  const merged = join(folder, 'merged');
+  const found = async () => {
+    const counts = await merge(merged, outputs, compareOnCpu);
+    expect(counts).toMatchObject({ files: 6, faces: 3, discarded: { 'no face': 2, 'duplicate file': 1 } });
+    return Object.entries(await rowsOf(merged)).map(([source, row]) => [source, row.discarded ?? 'kept']);
+  };
+  expect(await found()).toEqual([
+    ['one/IMG_0001.png', 'kept'],
+    ['one/IMG_0002.png', 'no face'],
+    ['one/IMG_0003.png', 'kept'],
+    ['two/IMG_0001.png', 'kept'],
+    ['two/IMG_0002.png', 'no face'],
+    ['two/IMG_0003.png', 'duplicate file'],
+  ]);
+  const before = await snapshot(merged);
+  await found();
+  const { [join(merged, 'report', 'kept.png')]: _, [join(merged, 'report', 'discarded.png')]: __, ...rest } = before;
+  expect(await snapshot(merged)).toMatchObject(rest);
+  await expect(merge(merged, [outputs[0] ?? '', outputs[0] ?? ''], compareOnCpu)).rejects.toThrow('are called one/');
 });
 
 describe('bad input', () => {
