@@ -64,6 +64,12 @@ async function prepare(
   return { data, split, store, config };
 }
 
+function describeTrainer({ config, parameterCount, deviceName }: ClassifierTrainer, say: (line: string) => void): void {
+  say(`${config.model} with ${parameterCount.toLocaleString('en')} parameters on ${deviceName}`);
+  const { batchSize, microBatch } = config;
+  if (microBatch < batchSize) say(`  batches of ${batchSize} in ${batchSize / microBatch} passes of ${microBatch}`);
+}
+
 /** Ten passes over the same batch make an "epoch" of `--overfit-one-batch`; nothing is held out. */
 function limitToOneBatch(split: SplitResult, config: TrainConfig): SplitResult {
   if (!config.overfitOneBatch) return split;
@@ -132,7 +138,7 @@ export async function dryRun(
   const started = performance.now();
   await trainer.trial(store, split.train);
   session.say(
-    `one step of ${config.batchSize} pictures and one prediction: ${formatDuration((performance.now() - started) / 1000)}, most of it compiling`,
+    `one step of ${config.batchSize} pictures and one prediction: ${formatDuration((performance.now() - started) / 1000)}, compiling included`,
   );
   session.say('dry run: nothing was written');
   trainer.dispose();
