@@ -115,9 +115,7 @@ export async function beginRun(
     cached: config.cache !== null,
     say: session.say,
   });
-  session.say(
-    `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
-  );
+  describeTrainer(trainer, session.say);
   const run = await RunFolder.create(path, trainer.config);
   await writeSplit(path, prepared.data, prepared.split);
   await run.log({ event: 'start', step: 0, epoch: 0, device: trainer.deviceName });
@@ -132,9 +130,7 @@ export async function dryRun(
 ): Promise<void> {
   const { split, store, config } = await prepare(options, session);
   const trainer = await ClassifierTrainer.create(config, { start: true, say: session.say });
-  session.say(
-    `${config.model} with ${trainer.parameterCount.toLocaleString('en')} parameters on ${trainer.deviceName}`,
-  );
+  describeTrainer(trainer, session.say);
   const started = performance.now();
   await trainer.trial(store, split.train);
   session.say(
