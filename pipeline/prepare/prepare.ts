@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, readFile, realpath } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, DataError } from '../../engine/errors.ts';
 import type { FaceDetector } from '../../models/face-detector/detector.ts';
@@ -220,9 +220,17 @@ async function openOutput(input: string, output: string, folder: string, options
   const shard = run.shard ? { shard: run.shard } : {};
   const write = (complete: boolean) =>
     writeIfChanged(path, `${JSON.stringify({ ...shard, complete, options }, undefined, 2)}\n`);
+  if (!run.dryRun) await removeLeftovers(folder);
   // First of all files, so that a folder with anything in it is known to be ours.
   if (text === undefined && !run.dryRun) await write(false);
   return { write };
+}
+
+/** Removes the half-written files that a killed run left under temporary names; shards look after their own folders. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for (const name of await readdir(folder, { recursive: true })) {
+    if (/\.\d+\.tmp$/.test(name) && !/^shard-\d+-of-/.test(name)) await rm(join(folder, name), { force: true });
+  }
 }
 
 export interface Settings {

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { readManifest } from '../../../pipeline/manifest.ts';
@@ -44,6 +44,8 @@ it('loses at most the files at hand when it is killed, and ends the same', async
     if (child.signal === 'SIGKILL') killed++;
   }
   expect(killed).toBeGreaterThan(0);
+  await mkdir(join(output, 'faces'), { recursive: true });
+  await writeFile(join(output, 'faces', '90fb.png.20644.tmp'), 'what a kill in the middle of writing leaves');
   const done = await kindergrad(['prepare', input, output]);
   expect(done.status, done.stderr).toBe(0);
   expect(await made(output)).toEqual(await made(whole));
