@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Option } from 'commander';
+import { formatBytes } from '../../engine/index.ts';
 import { type ExportFormat, exportFormats } from '../export/formats.ts';
 import type { CheckpointName } from '../run/checkpoint.ts';
 import type { Verb } from './index.ts';
@@ -35,6 +36,6 @@ Examples:
       const target = out ?? join(run, 'export', trained.config.model);
       const paths = await exportRun(trained, format, target);
       trained.network.dispose();
-      for (const path of paths) console.log(`${path}  ${((await stat(path)).size / 2 ** 20).toFixed(2)} MiB`);
+      for (const path of paths) console.log(`${path}  ${formatBytes((await stat(path)).size)}`);
     });
 };
