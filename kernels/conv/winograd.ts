@@ -53,7 +53,7 @@ const acrossLanes = (name: string): string => SIX.map((k) => `w${k} * subgroupBr
 const head = `requires immediate_address_space;
 enable subgroups;
 
-struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, tiles: u32, padY: i32, padX: i32, slope: f32 }
+struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, firstTile: u32, tiles: u32, padY: i32, padX: i32, slope: f32 }
 var<immediate> params: Params;
 `;
 
@@ -66,7 +66,7 @@ ${head}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let tile = wid.y;
+  let tile = params.firstTile + wid.y;
   let n = tile / (params.across * params.down);
   let x = i32(tile % params.across * 4u + lane) - params.padX;
   let top = i32(tile / params.across % params.down * 4u) - params.padY;
@@ -76,7 +76,7 @@ ${lines(SIX, (i) => `let v${i} = ${combination(BT[i], 'd')};`)}
 ${laneCoefficients(BT)}
 ${lines(SIX, (i) => `let t${i} = ${acrossLanes(`v${i}`)};`)}
   if (lane < 6u) {
-${lines(SIX, (i) => `  transformed[((${6 * i}u + lane) * params.tiles + tile) * params.channels + wid.x] = t${i};`)}
+${lines(SIX, (i) => `  transformed[((${6 * i}u + lane) * params.tiles + wid.y) * params.channels + wid.x] = t${i};`)}
   }
 }
 `;
@@ -91,12 +91,12 @@ ${head}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let tile = wid.y;
+  let tile = params.firstTile + wid.y;
   let n = tile / (params.across * params.down);
   let x = tile % params.across * 4u + lane;
   let top = tile / params.across % params.down * 4u;
   let j = min(lane, 5u);
-${lines(SIX, (r) => `let d${r} = products[((${6 * r}u + j) * params.tiles + tile) * params.channels + wid.x];`)}
+${lines(SIX, (r) => `let d${r} = products[((${6 * r}u + j) * params.tiles + wid.y) * params.channels + wid.x];`)}
 ${lines([0, 1, 2, 3], (i) => `let v${i} = ${combination(AT[i], 'd')};`)}
 ${laneCoefficients(AT)}
 ${lines([0, 1, 2, 3], (i) => `let t${i} = bias[wid.x] + (${acrossLanes(`v${i}`)});`)}
@@ -134,6 +134,9 @@ ${lines(SIX, (j) => `filters[(6u * i + ${j}u) * size + at] = ${combination(G[j],
 
 type Params = Readonly<Record<ConvParam, number>>;
 
+/** Of transformed input or of products, whichever is larger. */
+const CHUNK_BYTES = 12 * 2 ** 20;
+
 const tilesOf = (h: number, w: number, batch: number) => {
   const [down, across] = [Math.ceil(h / 4), Math.ceil(w / 4)];
   return { down, across, tiles: batch * down * across };
@@ -152,7 +155,9 @@ function winograd(transposed: boolean): Variant<ConvParam> {
         : { name: 'y', h: dstH, w: dstW, channels: p.cout },
     };
   };
-  const bytes = (p: Params, channels: number): number => 4 * 36 * sides(p).tiles * channels;
+  /** Tiles that go through the three passes together: what stands between the passes stays small, and in the cache. */
+  const chunkOf = (p: Params): number =>
+    Math.min(sides(p).tiles, Math.max(32, Math.floor(CHUNK_BYTES / (4 * 36 * Math.max(p.cin, p.cout)) / 32) * 32));
   return {
     name: 'winograd',
     adds: '3 × 3 at stride 1 with a quarter of the products, by F(4 × 4, 3 × 3); rounding error about ten times larger (1e-5 of the largest value)',
@@ -163,23 +168,20 @@ function winograd(transposed: boolean): Variant<ConvParam> {
       p.strideY * p.strideX * p.dilationY * p.dilationX * p.groups === 1 &&
       Math.max(p.paddingY, p.paddingX) <= 2 &&
       p.cin % 4 === 0 &&
-      p.cout % 4 === 0 &&
-      sides(p).tiles <= 65_535 &&
-      Math.max(bytes(p, p.cin), bytes(p, p.cout)) <= 2 ** 27,
+      p.cout % 4 === 0,
     // Below that the transforms cost what the products save.
     suits: (p, traits) => traits.winograd && p.cin >= 64 && p.cout >= 64 && sides(p).tiles >= 32,
     scratch: (p) => {
       const { src, dst } = sides(p);
       return {
         filters: 4 * 36 * p.cin * p.cout,
-        transformed: bytes(p, src.channels),
-        products: bytes(p, dst.channels),
+        transformed: 4 * 36 * chunkOf(p) * src.channels,
+        products: 4 * 36 * chunkOf(p) * dst.channels,
       };
     },
     passes: (p) => {
       const { src, dst, down, across, tiles } = sides(p);
       const slopeOnly = isSlopeOnly(p.activation);
-      const shared = { across, down, tiles, slope: slopeOnly ? p.slope : 1 };
       const [padY, padX] = transposed ? [2 - p.paddingY, 2 - p.paddingX] : [p.paddingY, p.paddingX];
       const passes: Pass[] = [
         {
@@ -189,26 +191,33 @@ function winograd(transposed: boolean): Variant<ConvParam> {
           params: { cin: p.cin, cout: p.cout },
           workgroups: [Math.ceil((p.cin * p.cout) / 256), 6],
         },
-        {
-          source: generated(import.meta.url, 'conv/winograd-input', inputText),
-          bind: { src: src.name },
-          params: { ...shared, h: src.h, w: src.w, channels: src.channels / 4, padY, padX },
-          workgroups: [src.channels / 4, tiles],
-        },
-        laneProduct(transposed ? 'nt' : 'nn', {
-          batch: 36,
-          m: tiles,
-          n: dst.channels,
-          k: src.channels,
-          bind: { left: 'transformed', right: 'filters', bias: '', out: 'products' },
-        }),
-        {
-          source: generated(import.meta.url, 'conv/winograd-output', outputText),
-          bind: { dst: dst.name },
-          params: { ...shared, h: dst.h, w: dst.w, channels: dst.channels / 4, padY, padX },
-          workgroups: [dst.channels / 4, tiles],
-        },
       ];
+      const chunk = chunkOf(p);
+      for (let firstTile = 0; firstTile < tiles; firstTile += chunk) {
+        const count = Math.min(chunk, tiles - firstTile);
+        const shared = { across, down, firstTile, tiles: count, padY, padX, slope: slopeOnly ? p.slope : 1 };
+        passes.push(
+          {
+            source: generated(import.meta.url, 'conv/winograd-input', inputText),
+            bind: { src: src.name },
+            params: { ...shared, h: src.h, w: src.w, channels: src.channels / 4 },
+            workgroups: [src.channels / 4, count],
+          },
+          laneProduct(transposed ? 'nt' : 'nn', {
+            batch: 36,
+            m: count,
+            n: dst.channels,
+            k: src.channels,
+            bind: { left: 'transformed', right: 'filters', bias: '', out: 'products' },
+          }),
+          {
+            source: generated(import.meta.url, 'conv/winograd-output', outputText),
+            bind: { dst: dst.name },
+            params: { ...shared, h: dst.h, w: dst.w, channels: dst.channels / 4 },
+            workgroups: [dst.channels / 4, count],
+          },
+        );
+      }
       if (!slopeOnly) {
         const size = p.batch * dst.h * dst.w * dst.channels;
         passes.push({ ...activationPass(p.activation, size), bind: { out: dst.name } });

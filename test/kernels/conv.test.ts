@@ -70,6 +70,8 @@ const cases: Case[] = [
     options: { padding: [0, 2], activation: 'sigmoid' },
     bias: true,
   },
+  // 65 × 65 tiles of 16 pixels: more than one chunk of Winograd's, each 2720 tiles at 32 channels
+  { name: 'many tiles', x: [1, 260, 260, 4], w: [3, 3, 4, 32], options: { padding: 1 } },
   { name: 'many positions', x: [4, 40, 40, 4], w: [3, 3, 4, 8], options: { padding: 1 }, bias: true },
   {
     name: 'transposed, doubling',
