@@ -12,6 +12,7 @@ export const comparisons = [
   'conv 256@28 forward',
   'conv 256@28 forward + input gradient',
   'conv 256@28 forward + weight gradient',
+  'VGG16 to pool4, one 224×224 picture',
   'small CNN step',
   'eigh 32 × 64×64 (ours: log-eig forward + backward)',
 ] as const;
@@ -26,6 +27,9 @@ export const convolutions = [
   [256, 28],
 ] as const;
 
+/** Channels of VGG16's convolutions up to pool4; a pool follows where the number is 0. */
+export const vgg16Channels = [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0] as const;
+
 export interface Peer {
   /** With its version. */
   readonly name: string;
@@ -35,6 +39,7 @@ export interface Peer {
 /** Operations of each comparison, for GFLOP/s; 0 where the count means little. */
 export function flopsOf(comparison: Comparison): number {
   if (comparison.startsWith('matmul')) return 2 * 1024 ** 3;
+  if (comparison.startsWith('VGG16')) return 27.9e9;
   const match = /^conv (\d+)@(\d+)/.exec(comparison);
   if (!match) return 0;
   const [channels, side] = [Number(match[1]), Number(match[2])];

@@ -1,4 +1,5 @@
 import * as k from '../../engine/node.ts';
+import { Network, vgg16Features } from '../../models/index.ts';
 import { smallCnn } from '../steps.ts';
 import { type Comparison, convolutions, type Peer } from './contenders.ts';
 
@@ -38,6 +39,9 @@ export async function kindergrad(device: k.Device): Promise<Peer> {
     program(`${name} forward + input gradient`, grad(x));
     program(`${name} forward + weight gradient`, grad(w));
   }
+  const vgg = new Network(vgg16Features('pool4', { imageSize: 224, width: 1 }), g).eval();
+  const picture = normal([1, 224, 224, 3]);
+  program('VGG16 to pool4, one 224×224 picture', () => k.noGrad(() => vgg.forward(picture)));
   const cnn = smallCnn().build();
   contenders.set('small CNN step', async () => {
     await cnn.program.run();

@@ -40,6 +40,20 @@ def comparisons():
         yield f"conv {c}@{side} forward", lambda x=x, w=w: F.conv2d(x, w, padding=1)
         yield f"conv {c}@{side} forward + input gradient", lambda x=x, f=gradient: f(x)
         yield f"conv {c}@{side} forward + weight gradient", lambda w=w, f=gradient: f(w)
+    layers, channels = [], 3
+    for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0):
+        if width:
+            layers += [torch.nn.Conv2d(channels, width, 3, padding=1), torch.nn.ReLU(inplace=True)]
+            channels = width
+        else:
+            layers.append(torch.nn.MaxPool2d(2))
+    vgg, picture = torch.nn.Sequential(*layers).to(device).eval(), torch.randn(1, 3, 224, 224, device=device)
+
+    def extract():
+        with torch.no_grad():
+            vgg(picture)
+
+    yield "VGG16 to pool4, one 224×224 picture", extract
     net = torch.nn.Sequential(
         torch.nn.Conv2d(1, 16, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
         torch.nn.Conv2d(16, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as Tf from '@tensorflow/tfjs-core';
-import { type Comparison, convolutions, type Peer } from './contenders.ts';
+import { type Comparison, convolutions, type Peer, vgg16Channels } from './contenders.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -41,6 +41,34 @@ export async function tfjs(gpu: GPU): Promise<Peer> {
     const dw = tf.grad((v) => tf.conv2d(x, v as Tf.Tensor4D, 1, 'same'));
     contenders.set(`${name} forward + weight gradient`, () => wait(dw(w, dy)));
   }
+  const picture = tf.randomNormal([1, 224, 224, 3]) as Tf.Tensor4D;
+  let input = 3;
+  const filters = vgg16Channels.map((channels) => {
+    if (channels === 0) return undefined;
+    const weight = tf.randomNormal([3, 3, input, channels], 0, Math.sqrt(2 / (9 * input))) as Tf.Tensor4D;
+    input = channels;
+    return { weight, bias: tf.zeros([channels]) };
+  });
+  contenders.set('VGG16 to pool4, one 224×224 picture', () =>
+    wait(
+      tf.tidy(() =>
+        filters.reduce<Tf.Tensor4D>(
+          (h, filter) =>
+            filter
+              ? tf.fused.conv2d({
+                  x: h,
+                  filter: filter.weight,
+                  strides: 1,
+                  pad: 'same',
+                  bias: filter.bias,
+                  activation: 'relu',
+                })
+              : tf.maxPool(h, 2, 2, 'valid'),
+          picture,
+        ),
+      ),
+    ),
+  );
   const variables = {
     c1: tf.variable(tf.randomNormal([3, 3, 1, 16])),
     c2: tf.variable(tf.randomNormal([3, 3, 16, 32])),
