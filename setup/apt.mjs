@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, statfsSync } from 'node:fs';
 import { addSuite, archives } from './backports.mjs';
 import { osRelease, untranslated } from './system.mjs';
-import { SetupError, step } from './terminal.mjs';
+import { SetupError, say, step } from './terminal.mjs';
 
 /** Dawn refuses lavapipe up to this major version of Mesa (22.3, Debian 12's own, was tried). */
 const REFUSED_MESA = 22;
@@ -57,6 +57,30 @@ export async function installChromium() {
   needSpace();
   await updateLists();
   await install('Chromium (about 100 MB to download)', ['chromium', 'fonts-dejavu-core']);
+}
+
+export async function installFonts() {
+  await updateLists();
+  await install('a font', ['fontconfig-config', 'fonts-dejavu-core']);
+}
+
+/**
+ * Installs what set-up can do without, where it may; a failure is said and does not stop set-up.
+ * @param {() => void} announce called before anything is installed
+ * @param {() => Promise<void>} install
+ * @returns {Promise<boolean>} whether it is there now
+ */
+export async function installOptional(announce, install) {
+  if (!canInstall()) return false;
+  announce();
+  try {
+    await install();
+    return true;
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say(`  ! ${error.message}`);
+    return false;
+  }
 }
 
 /** @param {string} what @param {readonly string[]} packages names, options of apt-get before them */

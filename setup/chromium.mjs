@@ -1,8 +1,8 @@
 // A browser to test the studio's pages in. Users bring their own, so only the tests have set-up install one.
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { canInstall, installChromium } from './apt.mjs';
-import { SetupError, say } from './terminal.mjs';
+import { installChromium, installOptional } from './apt.mjs';
+import { say } from './terminal.mjs';
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
@@ -18,14 +18,6 @@ export function findChromium() {
 /** @param {() => void} announce called before anything is installed */
 export async function ensureChromium(announce) {
   if (findChromium()) return;
-  if (canInstall()) {
-    announce();
-    try {
-      return await installChromium();
-    } catch (error) {
-      if (!(error instanceof SetupError)) throw error;
-      say(`  ! ${error.message}`);
-    }
-  }
+  if (await installOptional(announce, installChromium)) return;
   say('No Chromium: tests of the pages in a browser are skipped. Install one, or name it in CHROMIUM_BIN.');
 }

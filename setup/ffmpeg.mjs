@@ -1,21 +1,13 @@
 // ffmpeg reads videos. Pictures need none of it, so only the tests, which cover video too, have set-up install it.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { canInstall, installFfmpeg } from './apt.mjs';
-import { SetupError, say } from './terminal.mjs';
+import { installFfmpeg, installOptional } from './apt.mjs';
+import { say } from './terminal.mjs';
 
 /** @param {() => void} announce called before anything is installed */
 export async function ensureFfmpeg(announce) {
   if (findFfmpeg()) return;
-  if (canInstall()) {
-    announce();
-    try {
-      return await installFfmpeg();
-    } catch (error) {
-      if (!(error instanceof SetupError)) throw error;
-      say(`  ! ${error.message}`);
-    }
-  }
+  if (await installOptional(announce, installFfmpeg)) return;
   say('No ffmpeg: tests on videos are skipped. Install ffmpeg, or name one in FFMPEG_BIN.');
 }
 

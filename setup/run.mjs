@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { canInstall, installSoftwareVulkan } from './apt.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { ensureFfmpeg } from './ffmpeg.mjs';
+import { ensureFonts } from './fonts.mjs';
 import { installPackages, packagesMissing } from './packages.mjs';
 import { start } from './start.mjs';
 import { SetupError, say } from './terminal.mjs';
@@ -20,16 +21,19 @@ const vitest = [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run'];
 
 /**
  * What each task needs and what it does after set-up, to its exit status.
- * @typedef {'packages' | 'adapter' | 'driver' | 'ffmpeg' | 'chromium'} Need
+ * @typedef {'packages' | 'adapter' | 'driver' | 'fonts' | 'ffmpeg' | 'chromium'} Need
  * @type {Record<string, { needs: Need[], run?: (more: readonly string[]) => Promise<number> }>}
  */
 const tasks = {
-  setup: { needs: ['packages', 'adapter', 'ffmpeg', 'chromium'] },
+  setup: { needs: ['packages', 'adapter', 'fonts', 'ffmpeg', 'chromium'] },
   driver: { needs: ['driver'] },
-  start: { needs: ['packages', 'adapter'], run: (more) => start(root, (args) => node([kindergrad, ...args]), more) },
-  test: { needs: ['packages', 'adapter', 'ffmpeg', 'chromium'], run: (more) => node([...vitest, ...more]) },
+  start: {
+    needs: ['packages', 'adapter', 'fonts'],
+    run: (more) => start(root, (args) => node([kindergrad, ...args]), more),
+  },
+  test: { needs: ['packages', 'adapter', 'fonts', 'ffmpeg', 'chromium'], run: (more) => node([...vitest, ...more]) },
   'test:full': {
-    needs: ['packages', 'adapter', 'ffmpeg', 'chromium'],
+    needs: ['packages', 'adapter', 'fonts', 'ffmpeg', 'chromium'],
     run: (more) => node([...vitest, ...more], { TEST_FULL: '1' }),
   },
   bench: { needs: ['packages', 'adapter'], run: (more) => node(['--import', 'tsx', bench, ...more]) },
@@ -40,6 +44,7 @@ const plan = {
   packages: 'the npm packages, into node_modules',
   adapter: 'a WebGPU adapter; without one, on Debian or Ubuntu as root, a software Vulkan driver through apt',
   driver: "Mesa's software Vulkan driver, through apt",
+  fonts: 'a font for the words in pictures, the same way',
   ffmpeg: 'ffmpeg, for the tests on videos, the same way',
   chromium: 'Chromium, for the tests of the pages, the same way',
 };
@@ -85,6 +90,7 @@ async function setUp(needs) {
   }
   if (needs.includes('driver')) await installDriver();
   if (needs.includes('adapter')) await ensureAdapter(root, announce);
+  if (needs.includes('fonts')) await ensureFonts(announce);
   if (needs.includes('ffmpeg')) await ensureFfmpeg(announce);
   if (needs.includes('chromium')) await ensureChromium(announce);
   if (announced) say('Ready.\n');
