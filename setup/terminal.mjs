@@ -26,12 +26,13 @@ export function say(line) {
  * @param {string} title what the command does, in the user's words
  * @param {readonly string[]} command the program and its arguments
  * @param {string} remedy what to do when it fails
+ * @param {string} [folder] where it runs
  * @returns {Promise<string>} what the command wrote
  */
-export async function step(title, command, remedy) {
+export async function step(title, command, remedy, folder) {
   const [program = '', ...args] = command;
   const stop = clock(title);
-  const { status, output } = await run(program, args);
+  const { status, output } = await run(program, args, folder);
   stop(status === 0);
   if (status === 0) return output;
   throw new SetupError(`\`${command.join(' ')}\` failed (exit ${status}).`, remedy, lastLines(output, 15));
@@ -40,12 +41,14 @@ export async function step(title, command, remedy) {
 /**
  * @param {string} program
  * @param {readonly string[]} args
+ * @param {string} [folder]
  * @returns {Promise<{ status: number | string, output: string }>}
  */
-function run(program, args) {
+function run(program, args, folder) {
   return new Promise((resolve) => {
     let output = '';
     const child = spawn(program, args, {
+      cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...untranslated, DEBIAN_FRONTEND: 'noninteractive' },
     });
