@@ -96,7 +96,7 @@ const cases: readonly Case[] = [
   },
   {
     title: 'max pool 2×2 8×56×56×64',
-    kernels: ['maxPool2d', 'maxPool2dGradient'],
+    kernels: ['maxPool', 'maxPoolBackward'],
     body: () => back(k.maxPool2d(normal(8, 56, 56, 64), { kernelSize: 2 })),
   },
   { title: 'softmax 4096×1000', kernels: ['softmax'], body: () => void k.softmax(normal(4096, 1000)) },
