@@ -107,6 +107,7 @@ export class ClassifierTrainer implements Trainer {
       model: this.#model,
       objective: this.#objective,
       optimizer: this.#optimizer,
+      log: this.#log,
       batches: this.#inputs.map((input) => () => ({
         images: cached ? input.images : this.#prepare(input.images, true),
         labels: input.labels,
@@ -211,7 +212,7 @@ export class ClassifierTrainer implements Trainer {
   async step(batch: Batch<Row>, learningRate: number): Promise<void> {
     this.#optimizer.lr = learningRate;
     for (const [i, input] of this.#inputs.entries()) this.#write(input, batch, i * this.config.microBatch);
-    this.#log.record(await this.#step.run());
+    await this.#step.run();
   }
 
   async figures(): Promise<readonly StepFigures[]> {
