@@ -24,6 +24,7 @@ import {
   square,
   sub,
   type Tensor,
+  zeros,
   zerosInit,
 } from '../engine/index.ts';
 
@@ -256,8 +257,9 @@ export class CycleGan extends Module {
       G_B: leastSquares(this.D_B.forward(fakeA), 1),
       cycle_A: weighted(l1(this.G_B.forward(fakeB), a), lambda),
       cycle_B: weighted(l1(this.G_A.forward(fakeA), b), lambda),
-      idt_A: weighted(l1(this.G_A.forward(b), b), lambda * identity),
-      idt_B: weighted(l1(this.G_B.forward(a), a), lambda * identity),
+      // Without identity loss its two passes are not run at all.
+      idt_A: identity > 0 ? weighted(l1(this.G_A.forward(b), b), lambda * identity) : zeros([]),
+      idt_B: identity > 0 ? weighted(l1(this.G_B.forward(a), a), lambda * identity) : zeros([]),
     };
     const total = Object.values(generators).reduce((sum, term) => add(sum, term));
     this.optimizers.G.zeroGrad();

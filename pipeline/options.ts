@@ -14,6 +14,10 @@ export function positiveNumber(text: string): number {
   return value;
 }
 
+export function nonNegativeNumber(text: string): number {
+  return text.trim() === '0' ? 0 : positiveNumber(text);
+}
+
 /** A share strictly between 0 and 1. */
 export function share(text: string): number {
   const value = positiveNumber(text);

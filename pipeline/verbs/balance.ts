@@ -1,7 +1,7 @@
 import { Option } from 'commander';
 import { cycleGanConfig } from '../../models/index.ts';
 import { type GanPreset, ganPresetNames, ganPresets } from '../balance/config.ts';
-import { positiveNumber, wholeNumber } from '../options.ts';
+import { nonNegativeNumber, positiveNumber, wholeNumber } from '../options.ts';
 import type { Verb } from './index.ts';
 
 interface Flags {
@@ -16,6 +16,8 @@ interface Flags {
   stepsPerEpoch?: number;
   batch?: number;
   lr?: number;
+  cycle?: number;
+  identity?: number;
   seed: number;
   rematerialise?: boolean;
   checkpointMinutes: number;
@@ -49,6 +51,12 @@ export const balance: Verb = (program) => {
     .option('--steps-per-epoch <n>', 'default: one pass over the larger class', wholeNumber)
     .option('--batch <n>', 'pictures per step', wholeNumber)
     .option('--lr <rate>', 'learning rate of Adam', positiveNumber)
+    .option('--cycle <weight>', 'weight of the cycle loss (default: 10); less lets faces change more', positiveNumber)
+    .option(
+      '--identity <share>',
+      'weight of the identity loss as a share of the cycle weight (default: 0.5); 0 leaves it out, which is faster and lets faces change more',
+      nonNegativeNumber,
+    )
     .option('--seed <n>', 'the same seed gives the same run', wholeNumber, 1)
     .option('--rematerialise', 'less memory, more time: residual blocks run again in the backward pass')
     .option('--checkpoint-minutes <n>', 'time between two checkpoints within an epoch', positiveNumber, 10)
@@ -80,7 +88,7 @@ Examples:
       const { balance: run } = await import('../balance/balance.ts');
       const { judgesFor } = await import('../balance/judges.ts');
       const preset = ganPresets[flags.preset];
-      const { imageSize, ngf, blocks, batch, lr, rematerialise } = flags;
+      const { imageSize, ngf, blocks, batch, lr, cycle, identity, rematerialise } = flags;
       const device = await openDevice();
       console.log(`on ${device.name}`);
       const stop = new AbortController();
@@ -97,7 +105,7 @@ Examples:
             checkpointMinutes: flags.checkpointMinutes,
             model: cycleGanConfig({
               ...preset.model,
-              ...defined({ imageSize, ngf, ndf: ngf, blocks, batch, lr, rematerialise }),
+              ...defined({ imageSize, ngf, ndf: ngf, blocks, batch, lr, lambda: cycle, identity, rematerialise }),
             }),
           },
           surplus: flags.surplus,

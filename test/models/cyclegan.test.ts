@@ -22,7 +22,7 @@ const names = metadata.losses as string[];
 const decision = (code: number, step: number): PoolDecision =>
   code === -1 ? [-1, step] : code === -2 ? [-1, -1] : [code, code];
 
-function build(options: { rematerialise?: boolean } = {}): CycleGan {
+function build(options: { rematerialise?: boolean; identity?: number } = {}): CycleGan {
   const gan = new CycleGan(cycleGanConfig({ ...sizes, ...options }), new Generator(1));
   const state = new Map(
     [...tensors].filter(([key]) => key.startsWith('initial.')).map(([key, t]) => [key.slice(8), t]),
@@ -126,6 +126,18 @@ describe('CycleGAN against PyTorch', () => {
       compared++;
     }
     expect(compared).toBeGreaterThan(100);
+    gan.dispose();
+  });
+
+  it('leaves the identity loss and its passes out at 0, and nothing else', async () => {
+    const gan = build({ identity: 0 });
+    const [row] = (await train(gan, 1, true)).losses;
+    const at = (name: string): number => row[names.indexOf(name)];
+    const first = reference('losses').data.subarray(0, 8);
+    expect([at('idt_A'), at('idt_B')]).toEqual([0, 0]);
+    for (const name of ['G_A', 'G_B', 'cycle_A', 'cycle_B', 'D_A', 'D_B']) {
+      expectClose([at(name)], [first[names.indexOf(name)]], { rtol: 2e-4, atol: 2e-4, label: name });
+    }
     gan.dispose();
   });
 
