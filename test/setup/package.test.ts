@@ -1,8 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { serve } from '@hono/node-server';
+import { serveStatic } from '@hono/node-server/serve-static';
+import { Hono } from 'hono';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import * as engine from '../../engine/node.ts';
+import { train } from '../../examples/browser/train.mjs';
+import { expectClose } from '../expect-close.ts';
+import { describeInBrowser, newPage, noComplaints } from '../pipeline/label/browser.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 let folder = '';
@@ -34,3 +42,33 @@ it('runs its command line and a kernel from dist/', () => {
     findings: expect.arrayContaining([expect.objectContaining({ subject: 'kernel', state: 'fine' })]),
   });
 });
+
+// Chromium's own software adapter: four lanes, another compiler, another family of kernels than lavapipe's.
+const webgpu = ['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'];
+
+describeInBrowser(
+  'in a browser',
+  () => {
+    it('trains a covariance-pooling classifier from dist/ to the losses that Node has', async () => {
+      const site = join(folder, 'package');
+      cpSync(join(root, 'examples'), join(site, 'examples'), { recursive: true });
+      const app = new Hono().use('*', serveStatic({ root: site }));
+      const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' });
+      try {
+        const page = await newPage();
+        await page.goto(
+          `http://127.0.0.1:${(server.address() as AddressInfo).port}/examples/browser/index.html?steps=3`,
+        );
+        await page.waitForSelector('body[data-losses]', { state: 'attached', timeout: 100_000 });
+        const found = JSON.parse((await page.getAttribute('body', 'data-losses')) ?? '[]') as number[];
+        const device = await engine.openDevice();
+        const { losses } = await train(engine, { steps: 3 }).finally(() => device.close());
+        expectClose(found, losses, { rtol: 1e-4, atol: 1e-5, label: 'losses in the browser' });
+        noComplaints();
+      } finally {
+        server.close();
+      }
+    });
+  },
+  webgpu,
+);

@@ -13,7 +13,7 @@ const complaints: string[] = [];
  * Tests in Chromium. Set-up installs one where it may; where there is none, one skipped test stands in the count and says
  * so, except in continuous integration, where it fails.
  */
-export function describeInBrowser(name: string, body: () => void): void {
+export function describeInBrowser(name: string, body: () => void, args: readonly string[] = []): void {
   describe(name, () => {
     if (!executable && !process.env.CI) {
       it('needs Chromium', (test) => test.skip('no Chromium: install one, or name it in CHROMIUM_BIN'));
@@ -22,7 +22,7 @@ export function describeInBrowser(name: string, body: () => void): void {
     beforeAll(async () => {
       browser = await chromium.launch({
         executablePath: executable ?? 'chromium',
-        args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+        args: [...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), ...args],
       });
     });
     afterEach(async () => {
