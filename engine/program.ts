@@ -106,7 +106,7 @@ class TracedProgram<T> implements Program<T> {
       if ('kind' in item) item.run();
       else item.value = item.scalar.read();
     }
-    this.#device.submit(prepared.dispatches, (i) => prepared.bindGroups[i]);
+    this.#device.submit(prepared.dispatches, prepared.bindGroups);
     for (const storage of prepared.written) storage.version++;
     return prepared.result;
   }

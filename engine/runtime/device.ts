@@ -1,58 +1,18 @@
 import type { DeviceTraits, Kernel } from '../../kernels/kernel.ts';
 import { DeviceError, KernelError } from '../errors.ts';
 import { platform } from '../platform.ts';
-import {
-  type Command,
-  type HostEffect,
-  HostScalar,
-  type KernelCall,
-  numericParams,
-  type ParamValue,
-  recordCall,
-} from './commands.ts';
-import { type Dispatch, type HostSlot, lowerCall, patchImmediates } from './lower.ts';
+import { type DeviceInfo, type OpenedAdapter, openAdapter } from './adapter.ts';
+import { type Command, type HostEffect, HostScalar, numericParams, type ParamValue, recordCall } from './commands.ts';
+import { EagerQueue } from './eager.ts';
+import { Faults } from './faults.ts';
+import { type Dispatch, type HostSlot, lowerCall } from './lower.ts';
 import { Memory, type MemorySnapshot, Storage } from './memory.ts';
-import { lifetimes } from './plan.ts';
 import { type ProfileEntry, Profiler } from './profiler.ts';
 import { Shaders } from './shader.ts';
+import { submit } from './submit.ts';
+import { writeBytes } from './transfer.ts';
 import { Tuner } from './tuner.ts';
 import { Bench } from './tuning.ts';
-
-const LIMITS = [
-  'maxComputeInvocationsPerWorkgroup',
-  'maxComputeWorkgroupSizeX',
-  'maxComputeWorkgroupSizeY',
-  'maxComputeWorkgroupSizeZ',
-  'maxComputeWorkgroupStorageSize',
-  'maxBufferSize',
-  'maxStorageBufferBindingSize',
-  'maxStorageBuffersPerShaderStage',
-  'maxImmediateSize',
-] as const;
-
-const FEATURES = [
-  'subgroups',
-  'shader-f16',
-  'timestamp-query',
-  'subgroup-size-control',
-  'chromium-experimental-subgroup-matrix',
-] as const;
-
-/** The adapter in words, for logs, run folders and bench headers. */
-export interface DeviceInfo {
-  readonly vendor: string;
-  readonly architecture: string;
-  readonly device: string;
-  readonly description: string;
-  readonly software: boolean;
-  readonly features: readonly string[];
-}
-
-/** Upload chunk: 1–4 MiB chunks reach 10–11 GB/s on lavapipe, one large call 1.6–7. */
-const CHUNK = 2 * 2 ** 20;
-
-/** Recorded eager commands are run when this many wait, so that memory of released tensors comes back. */
-const FLUSH_AT = 256;
 
 /**
  * A WebGPU device and everything that lives on it. Operations record commands; they run at the next `flush()` (which
@@ -66,79 +26,32 @@ export class Device {
   readonly shaders: Shaders;
   readonly tuner: Tuner;
   readonly profiler: Profiler;
+  readonly faults: Faults;
   /** Where commands go while a program is being traced. */
   trace: Command[] | undefined;
   profiling = false;
-  #pending: Command[] = [];
-  #flushing: Promise<void> = Promise.resolve();
-  readonly #errors: Error[] = [];
-  #lost: string | undefined;
-  #closed = false;
+  readonly #eager = new EagerQueue(this);
   readonly #zeros: GPUBuffer;
 
-  private constructor(adapter: GPUAdapter, gpu: GPUDevice, info: DeviceInfo, traits: DeviceTraits) {
+  private constructor({ gpu, info, traits }: OpenedAdapter) {
     this.gpu = gpu;
     this.info = info;
     this.traits = traits;
+    this.faults = new Faults(gpu);
     this.memory = new Memory(gpu, traits.software);
     this.shaders = new Shaders(gpu);
     this.tuner = new Tuner(traits, new Bench(this));
     this.profiler = new Profiler(gpu);
-    if (Number(platform().env('DEBUG') ?? 0) >= 2 && adapter.features.has('timestamp-query')) {
+    if (Number(platform().env('DEBUG') ?? 0) >= 2 && info.features.includes('timestamp-query')) {
       this.profiling = true;
       this.profiler.echo = true;
     }
     this.#zeros = gpu.createBuffer({ label: 'zeros', size: 256, usage: GPUBufferUsage.STORAGE });
-    gpu.addEventListener('uncapturederror', (event) => {
-      event.preventDefault();
-      this.#errors.push(new KernelError(`The GPU refused a command: ${event.error.message}`));
-    });
-    void gpu.lost.then((reason) => {
-      if (!this.#closed) this.#lost = reason.message || reason.reason;
-    });
   }
 
   /** Opens the best adapter. Throws DeviceError, with the remedy, where there is none. */
   static async open(options: { powerPreference?: GPUPowerPreference } = {}): Promise<Device> {
-    const gpu = await platform().gpu();
-    const adapter = await gpu.requestAdapter({ powerPreference: options.powerPreference ?? 'high-performance' });
-    if (!adapter) {
-      throw new DeviceError('No WebGPU adapter was found.', {
-        remedy:
-          'Install a Vulkan driver (on Debian or Ubuntu, `npm start` as root installs a software one); `npx kindergrad doctor` says what is missing.',
-      });
-    }
-    const features = FEATURES.filter((f) => adapter.features.has(f as GPUFeatureName));
-    const requiredLimits: Record<string, number> = {};
-    for (const name of LIMITS) {
-      const value = (adapter.limits as unknown as Record<string, number | undefined>)[name];
-      if (value !== undefined) requiredLimits[name] = value;
-    }
-    const device = await adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits });
-    const { vendor, architecture, device: model, description } = adapter.info;
-    const software =
-      adapter.info.isFallbackAdapter ||
-      /llvmpipe|swiftshader|software/i.test(`${architecture} ${model} ${description}`);
-    const subgroups = features.includes('subgroups');
-    const { subgroupMinSize, subgroupMaxSize } = adapter.info;
-    return new Device(
-      adapter,
-      device,
-      { vendor, architecture, device: model, description, software, features },
-      {
-        family: software && subgroups && subgroupMinSize === 8 && subgroupMaxSize === 8 ? 'lanes' : 'tiled',
-        software,
-        subgroups,
-        subgroupMinSize,
-        subgroupMaxSize,
-        shaderF16: features.includes('shader-f16'),
-        winograd: platform().env('WINOGRAD') !== '0',
-        subgroupMatrix: features.includes('chromium-experimental-subgroup-matrix'),
-        maxWorkgroupStorage: device.limits.maxComputeWorkgroupStorageSize,
-        maxInvocations: device.limits.maxComputeInvocationsPerWorkgroup,
-        maxStorageBuffers: device.limits.maxStorageBuffersPerShaderStage,
-      },
-    );
+    return new Device(await openAdapter(options.powerPreference));
   }
 
   /** One line for humans, e.g. `llvmpipe (software Vulkan on the CPU)`. */
@@ -159,7 +72,7 @@ export class Device {
   ): void {
     const call = recordCall(kernel as unknown as Kernel, buffers as Record<string, Storage | undefined>, params);
     if (this.trace) this.trace.push(call);
-    else this.#enqueue({ ...call, params: numericParams(call) });
+    else this.#eager.push({ ...call, params: numericParams(call) });
   }
 
   /** Runs `effect` now, and again at every replay when a program is being traced. */
@@ -181,8 +94,13 @@ export class Device {
     this.check();
     storage.written = true;
     storage.version++;
-    if (this.#pending.length === 0 && !this.#busy) this.#write(storage, bytes);
-    else this.#enqueue({ kind: 'upload', storage, data: bytes.slice() });
+    if (this.#eager.idle) this.write(storage, bytes);
+    else this.#eager.push({ kind: 'upload', storage, data: bytes.slice() });
+  }
+
+  /** The upload itself. */
+  write(storage: Storage, bytes: Uint8Array<ArrayBuffer>): void {
+    writeBytes(this.gpu.queue, this.memory.materialise(storage), bytes);
   }
 
   /** Runs everything recorded so far. Does not wait for the GPU. */
@@ -191,14 +109,10 @@ export class Device {
       throw new KernelError('A program being traced cannot run commands or read tensors.', {
         remedy: 'Return the tensor from the step and read it after the run.',
       });
-    if (this.#pending.length === 0 && !this.#busy) {
-      this.check();
-      this.memory.sweep();
-      return Promise.resolve();
-    }
-    // An earlier failure was raised where it was awaited; later work goes on.
-    this.#flushing = this.#flushing.catch(() => undefined).then(() => this.#runPending());
-    return this.#flushing;
+    if (!this.#eager.idle) return this.#eager.flush();
+    this.check();
+    this.memory.sweep();
+    return Promise.resolve();
   }
 
   /** Runs everything recorded and waits until the GPU is done. */
@@ -266,24 +180,14 @@ export class Device {
 
   /** Throws what the GPU has reported since the last call, if anything. */
   check(): void {
-    if (this.#lost !== undefined) {
-      throw new DeviceError(`The GPU device was lost: ${this.#lost}.`, {
-        remedy: 'Start the program again; a training run continues with --resume.',
-      });
-    }
-    if (this.#closed) throw new DeviceError('The device is closed.', { remedy: 'Open a new one with openDevice().' });
-    const error = this.#errors.shift();
-    if (error) {
-      const more = this.#errors.splice(0).length;
-      throw more > 0 ? new KernelError(`${error.message} (and ${more} more)`) : error;
-    }
+    this.faults.check();
   }
 
   /** Waits for the queue, then releases the device. */
   async close(): Promise<void> {
-    if (this.#closed) return;
+    if (this.faults.closed) return;
     await this.sync();
-    this.#closed = true;
+    this.faults.close();
     this.gpu.destroy();
   }
 
@@ -320,107 +224,7 @@ export class Device {
   }
 
   /** Encodes and submits dispatches, in one pass, or one pass each when profiling. */
-  submit(dispatches: readonly Dispatch[], bindGroup: (i: number) => GPUBindGroup): void {
-    if (dispatches.length === 0) return;
-    const encoder = this.gpu.createCommandEncoder();
-    let before: GPUComputePipeline | undefined;
-    const one = (pass: GPUComputePassEncoder, i: number): void => {
-      const { shader, immediates, workgroups, dynamic } = dispatches[i];
-      if (shader.pipeline !== before || this.profiling) pass.setPipeline(shader.pipeline);
-      before = shader.pipeline;
-      pass.setBindGroup(0, bindGroup(i));
-      if (immediates) {
-        if (dynamic.length > 0) patchImmediates(dispatches[i]);
-        pass.setImmediates(0, immediates.buffer);
-      }
-      pass.dispatchWorkgroups(workgroups[0], workgroups[1], workgroups[2]);
-    };
-    if (this.profiling) {
-      const collect = this.profiler.encode(encoder, dispatches, one);
-      this.gpu.queue.submit([encoder.finish()]);
-      collect();
-      return;
-    }
-    const pass = encoder.beginComputePass();
-    for (let i = 0; i < dispatches.length; i++) one(pass, i);
-    pass.end();
-    this.gpu.queue.submit([encoder.finish()]);
-  }
-
-  #busy = false;
-
-  #enqueue(command: Command): void {
-    this.#pending.push(command);
-    if (this.#pending.length >= FLUSH_AT && !this.#busy) {
-      // The error, if any, is raised by the next foreground call.
-      this.flush().catch((error) => this.#errors.push(error as Error));
-    }
-  }
-
-  #write(storage: Storage, bytes: Uint8Array<ArrayBuffer>): void {
-    const buffer = this.memory.materialise(storage);
-    const whole = bytes.byteLength - (bytes.byteLength % 4);
-    for (let at = 0; at < whole; at += CHUNK) {
-      this.gpu.queue.writeBuffer(buffer, at, bytes, at, Math.min(CHUNK, whole - at));
-    }
-    if (whole < bytes.byteLength) {
-      const tail = new Uint8Array(4);
-      tail.set(bytes.subarray(whole));
-      this.gpu.queue.writeBuffer(buffer, whole, tail);
-    }
-  }
-
-  async #runPending(): Promise<void> {
-    this.#busy = true;
-    try {
-      while (this.#pending.length > 0) {
-        const commands = this.#pending;
-        this.#pending = [];
-        await this.#execute(commands);
-      }
-      this.memory.sweep();
-    } finally {
-      this.#busy = false;
-    }
-    this.check();
-  }
-
-  async #execute(commands: readonly Command[]): Promise<void> {
-    this.check();
-    let from = 0;
-    // Runs of calls between uploads.
-    while (from < commands.length) {
-      const command = commands[from];
-      if (command.kind === 'upload') {
-        this.#write(command.storage, command.data);
-        from++;
-        continue;
-      }
-      let to = from;
-      while (to < commands.length && commands[to].kind !== 'upload') to++;
-      const calls = commands.slice(from, to) as KernelCall[];
-      const { dispatches } = await this.lower(calls);
-      const last = lifetimes(dispatches);
-      const laterUse = new Set<Storage>();
-      for (const later of commands.slice(to)) {
-        if (later.kind === 'call') for (const s of Object.values(later.buffers)) laterUse.add(s);
-        else if (later.kind === 'upload') laterUse.add(later.storage);
-      }
-      for (const waiting of this.#pending) {
-        if (waiting.kind === 'call') for (const s of Object.values(waiting.buffers)) laterUse.add(s);
-      }
-      const groups = dispatches.map((dispatch, i) => {
-        const group = this.createBindGroup(dispatch);
-        for (const storage of dispatch.storages) {
-          if (!storage?.buffer || storage.references > 0 || laterUse.has(storage)) continue;
-          if (last.get(storage)?.last !== i) continue;
-          this.memory.recycle(storage.buffer);
-          storage.buffer = undefined;
-        }
-        return group;
-      });
-      this.submit(dispatches, (i) => groups[i]);
-      from = to;
-    }
+  submit(dispatches: readonly Dispatch[], bindGroups: readonly GPUBindGroup[]): void {
+    submit(this.gpu, dispatches, bindGroups, this.profiling ? this.profiler : undefined);
   }
 }

@@ -99,7 +99,7 @@ export class Bench {
     const from = device.profiler.entries.length;
     device.profiling = stamps;
     const start = performance.now();
-    device.submit(dispatches, (i) => groups[i]);
+    device.submit(dispatches, groups);
     await device.wait(device.gpu.queue.onSubmittedWorkDone());
     const wall = performance.now() - start;
     await device.profiler.settle();

@@ -1,0 +1,79 @@
+import type { DeviceTraits } from '../../kernels/kernel.ts';
+import { DeviceError } from '../errors.ts';
+import { platform } from '../platform.ts';
+
+const LIMITS = [
+  'maxComputeInvocationsPerWorkgroup',
+  'maxComputeWorkgroupSizeX',
+  'maxComputeWorkgroupSizeY',
+  'maxComputeWorkgroupSizeZ',
+  'maxComputeWorkgroupStorageSize',
+  'maxBufferSize',
+  'maxStorageBufferBindingSize',
+  'maxStorageBuffersPerShaderStage',
+  'maxImmediateSize',
+] as const;
+
+const FEATURES = [
+  'subgroups',
+  'shader-f16',
+  'timestamp-query',
+  'subgroup-size-control',
+  'chromium-experimental-subgroup-matrix',
+] as const;
+
+/** The adapter in words, for logs, run folders and bench headers. */
+export interface DeviceInfo {
+  readonly vendor: string;
+  readonly architecture: string;
+  readonly device: string;
+  readonly description: string;
+  readonly software: boolean;
+  readonly features: readonly string[];
+}
+
+/** An adapter's device with what is known of it. */
+export interface OpenedAdapter {
+  readonly gpu: GPUDevice;
+  readonly info: DeviceInfo;
+  readonly traits: DeviceTraits;
+}
+
+/** Opens the best adapter with all that it can do. Throws DeviceError, with the remedy, where there is none. */
+export async function openAdapter(powerPreference: GPUPowerPreference = 'high-performance'): Promise<OpenedAdapter> {
+  const adapter = await (await platform().gpu()).requestAdapter({ powerPreference });
+  if (!adapter) {
+    throw new DeviceError('No WebGPU adapter was found.', {
+      remedy:
+        'Install a Vulkan driver (on Debian or Ubuntu, `npm start` as root installs a software one); `npx kindergrad doctor` says what is missing.',
+    });
+  }
+  const features = FEATURES.filter((f) => adapter.features.has(f as GPUFeatureName));
+  const requiredLimits: Record<string, number> = {};
+  for (const name of LIMITS) {
+    const value = (adapter.limits as unknown as Record<string, number | undefined>)[name];
+    if (value !== undefined) requiredLimits[name] = value;
+  }
+  const gpu = await adapter.requestDevice({ requiredFeatures: features as GPUFeatureName[], requiredLimits });
+  const { vendor, architecture, device, description, subgroupMinSize, subgroupMaxSize } = adapter.info;
+  const software =
+    adapter.info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${architecture} ${device} ${description}`);
+  const subgroups = features.includes('subgroups');
+  return {
+    gpu,
+    info: { vendor, architecture, device, description, software, features },
+    traits: {
+      family: software && subgroups && subgroupMinSize === 8 && subgroupMaxSize === 8 ? 'lanes' : 'tiled',
+      software,
+      subgroups,
+      subgroupMinSize,
+      subgroupMaxSize,
+      shaderF16: features.includes('shader-f16'),
+      winograd: platform().env('WINOGRAD') !== '0',
+      subgroupMatrix: features.includes('chromium-experimental-subgroup-matrix'),
+      maxWorkgroupStorage: gpu.limits.maxComputeWorkgroupStorageSize,
+      maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
+      maxStorageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,
+    },
+  };
+}
