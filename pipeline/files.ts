@@ -1,5 +1,5 @@
 /** Writing files so that a crash, a kill or a full disk never leaves a half-written one under its real name. */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError } from '../engine/errors.ts';
 
@@ -51,6 +51,55 @@ export async function writeFileAtomic(
       cause: error,
     });
   }
+}
+
+/**
+ * Adds values to a file of one JSON value a line, flushed to the disk, after removing the torn line that a kill may have
+ * left at its end. When it fails, with the system's error, what was there before stays.
+ */
+export async function appendLines(path: string, values: readonly unknown[]): Promise<void> {
+  const file = await open(path, 'a+');
+  try {
+    const { size } = await file.stat();
+    const last = Buffer.alloc(1);
+    if (size > 0) await file.read(last, 0, 1, size - 1);
+    const whole = size > 0 && last.toString() !== '\n' ? (await readFile(path)).lastIndexOf('\n') + 1 : size;
+    if (whole < size) await file.truncate(whole);
+    try {
+      await file.writeFile(values.map((value) => `${JSON.stringify(value)}\n`).join(''));
+      await file.datasync();
+    } catch (error) {
+      await file.truncate(whole).catch(() => undefined);
+      throw error;
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * The values of such a file, without a last line torn by a kill; none when there is no file.
+ * @throws DataError naming the line that is not JSON.
+ */
+export async function readLines(path: string): Promise<unknown[]> {
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new DataError(`${path} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
+  });
+  const lines = text.split('\n');
+  lines.pop(); // what follows the last newline: nothing, or the torn line of a killed writer
+  return lines.map((line, index) => {
+    try {
+      return JSON.parse(line) as unknown;
+    } catch (error) {
+      throw new DataError(
+        `${path} line ${index + 1} is not JSON (${error instanceof Error ? error.message : error}).`,
+        {
+          remedy: 'Repair or delete that line.',
+        },
+      );
+    }
+  });
 }
 
 /** Makes a rename durable. Some systems cannot open a folder; there the rename alone has to do. */

@@ -2,11 +2,11 @@
  * `manifest.jsonl`: one JSON object a line beside the class folders of a data set, one line for every file that was
  * looked at, kept or not. Every stage reads what the stages before it wrote and leaves unknown fields alone.
  */
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../engine/errors.ts';
-import { fileErrorReason, writeFileAtomic } from './files.ts';
+import { appendLines, fileErrorReason, writeFileAtomic } from './files.ts';
 
 export const manifestName = 'manifest.jsonl';
 
@@ -97,19 +97,6 @@ export async function writeManifest(folder: string, rows: readonly ManifestRow[]
 }
 
 /** Adds rows at the end, after removing the torn line that a kill may have left there. */
-export async function appendManifest(folder: string, rows: readonly ManifestRow[]): Promise<void> {
-  const path = join(folder, manifestName);
-  const file = await open(path, 'a+');
-  try {
-    const { size } = await file.stat();
-    const last = Buffer.alloc(1);
-    if (size > 0) await file.read(last, 0, 1, size - 1);
-    if (size > 0 && last.toString() !== '\n') {
-      const whole = (await readFile(path)).lastIndexOf('\n') + 1;
-      await file.truncate(whole);
-    }
-    await file.writeFile(rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
-  } finally {
-    await file.close();
-  }
+export function appendManifest(folder: string, rows: readonly ManifestRow[]): Promise<void> {
+  return appendLines(join(folder, manifestName), rows);
 }

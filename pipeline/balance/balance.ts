@@ -1,133 +1,249 @@
-/** `kindergrad balance`: trains what is missing, generates, selects, reports. */
+/** `kindergrad balance`: trains what is missing, generates, has pictures chosen, records them, reports. */
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { ConfigError } from '../../engine/index.ts';
+import { mkdir, readdir, rmdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { ConfigError, DataError } from '../../engine/index.ts';
+import { checkPictures, type PictureStore, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
+import { fileErrorReason } from '../files.ts';
+import { giveUpOwnership, takeOwnership } from '../owner.ts';
 import { progress } from '../progress.ts';
 import { checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { RunFolder, readRunConfig } from '../run/folder.ts';
+import type { Candidate } from './candidates.ts';
 import { type GanRunConfig, ganRunSchema } from './config.ts';
-import { GanTrainer, trainGan } from './gan-training.ts';
-import { type Generated, generate, type Judge } from './generate.ts';
-import type { Measure } from './judges.ts';
+import { GanTrainer, loadSize, trainGan } from './gan-training.ts';
+import { generate, type Supply, supplyOf } from './generate.ts';
+import type { Judges } from './judges.ts';
 import { type BalanceTask, countByClass, planBalance, realPictures } from './plan.ts';
-import type { Quality } from './quality.ts';
+import { describeQuality } from './quality.ts';
+import { finishRecording, keptFiles, recordSelection, saveQuality } from './record.ts';
 import { writeBalanceReport } from './report.ts';
-import type { SelectOptions } from './select.ts';
+import { type CheckOptions, type Selection, select } from './select.ts';
 
-export interface BalanceOptions extends Omit<SelectOptions, 'keep'> {
+export interface BalanceOptions {
   readonly to?: string;
   readonly from?: string;
   /** Folder of the CycleGAN runs and the report. */
   readonly out: string;
   readonly run: Pick<GanRunConfig, 'epochs' | 'stepsPerEpoch' | 'seed' | 'checkpointMinutes' | 'model'>;
   readonly surplus: number;
-  /** Judges for a target class: a classifier trained on real pictures, a face detector. */
-  readonly judges: (to: string) => Promise<{ judges: readonly Judge[]; measure?: Measure | undefined }>;
+  readonly checks: CheckOptions;
+  /** Judges of pictures of these classes: a classifier trained on real pictures, a face detector. */
+  readonly judges: (classes: readonly string[]) => Promise<Judges>;
   readonly signal: AbortSignal;
   readonly say: (line: string) => void;
 }
 
-export interface TaskOutcome {
+/** One class that pictures are made for, and the run that makes them. */
+interface Work {
   readonly task: BalanceTask;
   readonly run: string;
-  readonly generated: Generated;
-  /** Distance of the kept pictures from the real ones of the class, by the classifier's features. */
-  readonly quality?: Quality | undefined;
+}
+
+interface Outcome extends Work {
+  /** What was chosen now. */
+  readonly selection: Selection;
 }
 
 /** Balances a data set in place. A second call goes on where the first one stopped. */
 export async function balance(folder: string, options: BalanceOptions): Promise<'finished' | 'interrupted'> {
-  const data = await readDataSet(folder);
-  const counts = countByClass(data);
-  options.say(`${folder}: ${[...counts].map(([name, n]) => `${n} ${name}`).join(', ')}`);
-  const tasks = planBalance(data, options);
-  if (tasks.length === 0) {
-    options.say('The classes are as large as asked for; nothing to do.');
-    return 'finished';
-  }
-  const outcomes: TaskOutcome[] = [];
-  for (const task of tasks) {
-    options.say(`${task.make} ${task.to} pictures are to be made from ${task.from} ones`);
-    const run = join(options.out, `${task.from}-to-${task.to}`);
-    const state = await trainTask(data, task, run, options);
-    if (state === 'interrupted') {
-      options.say(`Interrupted and saved. The same command goes on from ${run}.`);
-      return 'interrupted';
+  const { out, say } = options;
+  await ownFolder(out);
+  try {
+    for (const name of await readdir(out)) await finishRecording(join(out, name));
+    const read = await readDataSet(folder);
+    say(`${folder}: ${[...countByClass(read)].map(([name, n]) => `${n} ${name}`).join(', ')}`);
+    const tasks = planBalance(read, { ...options, say });
+    if (tasks.length === 0) {
+      say('The classes are as large as asked for; nothing to do.');
+      return 'finished';
     }
-    const { generated, quality } = await generateTask(data, task, run, options);
-    options.say(`  kept ${generated.kept.length} of ${generated.kept.length + generated.discarded.length} candidates`);
-    if (quality) options.say(`  ${describeQuality(quality)}`);
-    outcomes.push({ task, run, generated, quality });
+    const judges = await options.judges(tasks.map(({ to }) => to));
+    try {
+      return await new Balancing(read, tasks, judges, options).run();
+    } finally {
+      await judges.close();
+    }
+  } finally {
+    giveUpOwnership(out);
+    await rmdir(out).catch(() => undefined); // only where nothing was put into it
   }
-  const report = await writeBalanceReport(options.out, await readDataSet(folder), outcomes);
-  options.say(`Generated pictures are in ${folder}, marked in its manifest; look at ${report}`);
-  const missing = outcomes.filter(({ task, generated }) => generated.kept.length < task.make);
-  for (const { task, generated } of missing) {
-    options.say(
-      `${task.to} still lacks ${task.make - generated.kept.length}: too few ${task.from} pictures were left or good enough.`,
-    );
-  }
-  return 'finished';
 }
 
-async function trainTask(data: DataSet, task: BalanceTask, path: string, options: BalanceOptions) {
-  const { signal } = options;
-  const started = existsSync(join(path, 'config.json'));
-  const config: GanRunConfig = started
-    ? await readRunConfig(path, ganRunSchema)
-    : { kind: 'cyclegan', data: data.folder, from: task.from, to: task.to, ...options.run };
-  if (started && (config.from !== task.from || config.to !== task.to)) {
-    throw new ConfigError(`${path} holds a run from ${config.from} to ${config.to}.`, {
+/** One process at a time trains, generates and records in `out`. */
+async function ownFolder(out: string): Promise<void> {
+  try {
+    await mkdir(out, { recursive: true });
+    takeOwnership(out);
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`${out} cannot be written: ${fileErrorReason(error)}.`, {
       remedy: 'Give another folder with --out.',
+      cause: error,
     });
   }
-  const resume = started && existsSync(checkpointPath(path, 'last'));
-  let run: RunFolder;
-  if (resume) {
-    const { state } = await loadCheckpoint(path, 'last');
-    const { position } = state as { position: { step: number; epoch: number } };
-    if (position.epoch >= config.epochs) return 'finished' as const;
-    options.say(`  going on from step ${position.step} of ${path}`);
-    run = await RunFolder.resume(path, position.step);
-  } else {
-    run = started ? await RunFolder.resume(path, 0) : await RunFolder.create(path, config);
-  }
-  const line = progress(`${task.from} → ${task.to}`);
-  const input = { run, config, from: realPictures(data, task.from), to: realPictures(data, task.to), resume, signal };
-  return trainGan({ ...input, progress: line }).finally(async () => {
-    line.finish();
-    await run.close();
-  });
 }
 
-async function generateTask(
-  data: DataSet,
-  task: BalanceTask,
-  run: string,
-  options: BalanceOptions,
-): Promise<{ generated: Generated; quality?: Quality | undefined }> {
-  const config = await readRunConfig(run, ganRunSchema);
-  const trainer = new GanTrainer(config);
-  const line = progress('generating');
-  try {
-    trainer.restore(await loadCheckpoint(run, 'last'));
-    const { judges, measure } = await options.judges(task.to);
-    const { surplus } = options;
-    const seed = config.seed;
-    const generated = await generate({ data, task, trainer, run, seed, judges, options, surplus, progress: line });
-    if (!measure || generated.paths.length < 2) return { generated };
+class Balancing {
+  readonly #data: DataSet;
+  readonly #judges: Judges;
+  readonly #options: BalanceOptions;
+  readonly #works: readonly Work[];
+
+  constructor(data: DataSet, tasks: readonly BalanceTask[], judges: Judges, options: BalanceOptions) {
+    this.#data = data;
+    this.#judges = judges;
+    this.#options = options;
+    this.#works = tasks.map((task) => ({ task, run: join(options.out, `${task.from}-to-${task.to}`) }));
+  }
+
+  async run(): Promise<'finished' | 'interrupted'> {
+    const { out, say } = this.#options;
+    const outcomes: Outcome[] = [];
+    // Everything that can be wrong is found before the first of perhaps many hours.
+    for (const work of this.#works) await this.#check(work);
+    for (const work of this.#works) {
+      const { task } = work;
+      say(`${task.make} ${task.to} pictures are to be made from ${task.from} ones`);
+      const candidates = (await this.#train(work)) === 'finished' ? await this.#generate(work) : undefined;
+      if (!candidates) {
+        say(`Interrupted and saved. The same command goes on from ${work.run}.`);
+        return 'interrupted';
+      }
+      outcomes.push(await this.#record(work, select(candidates, { ...this.#options.checks, keep: task.make })));
+      await this.#measure(work);
+    }
+    const report = await writeBalanceReport(out, await readDataSet(this.#data.folder));
+    say(`Generated pictures are in ${this.#data.folder}, marked in its manifest; look at ${report}`);
+    for (const outcome of outcomes) await this.#sayMissing(outcome);
+    return 'finished';
+  }
+
+  async #check(work: Work): Promise<void> {
+    const { task, run } = work;
+    realPictures(this.#data, task.to);
+    realPictures(this.#data, task.from);
+    await this.#configOf(work);
+    const { candidates, unused } = await this.#supply(work);
+    const most = candidates.length + unused.length;
+    if (most === 0) {
+      throw new DataError(`Every ${task.from} picture has been turned into a ${task.to} one already.`, {
+        remedy: `Add ${task.from} pictures, or ask for fewer with --to.`,
+      });
+    }
+    if (most < task.make) {
+      this.#options.say(
+        `Of the ${task.make} ${task.to} pictures wanted at most ${most} can be made: so many ${task.from} pictures are unused (${run}).`,
+      );
+    }
+  }
+
+  /** The run's own options, or those of this call for a new run. */
+  async #configOf({ task, run }: Work): Promise<GanRunConfig> {
+    const { folder } = this.#data;
+    const asked: GanRunConfig = {
+      kind: 'cyclegan',
+      data: folder,
+      from: task.from,
+      to: task.to,
+      ...this.#options.run,
+    };
+    if (!existsSync(join(run, 'config.json'))) return asked;
+    const config = await readRunConfig(run, ganRunSchema);
+    if (config.from !== task.from || config.to !== task.to) {
+      throw new ConfigError(`${run} holds a run from ${config.from} to ${config.to}.`, {
+        remedy: 'Give another folder with --out.',
+      });
+    }
+    if (config.data !== folder && resolve(config.data) !== resolve(folder)) {
+      throw new ConfigError(`${run} was trained on ${config.data}, not on ${folder}.`, {
+        remedy: `Give another folder with --out; if the data set was only moved, write its new place into ${join(run, 'config.json')}.`,
+      });
+    }
+    return config;
+  }
+
+  #supply({ task, run }: Work): Promise<Supply> {
+    const { seed } = this.#options.run;
+    return supplyOf(this.#data, task, run, { seed, withReviewed: false });
+  }
+
+  async #train(work: Work): Promise<'finished' | 'interrupted'> {
+    const { task, run: path } = work;
+    const { say, signal } = this.#options;
+    const config = await this.#configOf(work);
+    const resume = existsSync(checkpointPath(path, 'last'));
+    let step = 0;
+    if (resume) {
+      const { state } = await loadCheckpoint(path, 'last');
+      const { position } = state as { position: { step: number; epoch: number } };
+      if (position.epoch >= config.epochs) return 'finished';
+      step = position.step;
+      say(`  going on from step ${step} of ${path}`);
+    }
+    const store = pictureStore(loadSize(config.model.imageSize));
+    const [from, to] = await this.#readable(task, store);
+    const started = existsSync(join(path, 'config.json'));
+    const run = started ? await RunFolder.resume(path, step) : await RunFolder.create(path, config);
+    const line = progress(`${task.from} → ${task.to}`);
+    return trainGan({ run, config, store, from, to, resume, signal, progress: line }).finally(async () => {
+      line.finish();
+      await run.close();
+    });
+  }
+
+  /** The real pictures of both classes, without those that cannot be read, which are named. */
+  async #readable({ from, to }: BalanceTask, store: PictureStore) {
+    const pictures = [...realPictures(this.#data, from), ...realPictures(this.#data, to)];
+    const line = progress('reading pictures');
+    const data = { ...this.#data, pictures, skipped: [] };
+    const checked = await checkPictures(data, store, line.update).finally(line.finish);
+    for (const { name, reason } of checked.skipped) this.#options.say(`  left out ${name}: it ${reason}`);
+    return [realPictures(checked, from), realPictures(checked, to)] as const;
+  }
+
+  async #generate(work: Work): Promise<Candidate[] | undefined> {
+    const { task, run } = work;
+    const { surplus, signal, say } = this.#options;
+    const config = await readRunConfig(run, ganRunSchema);
+    const open = async () => {
+      const trainer = new GanTrainer(config);
+      trainer.restore(await loadCheckpoint(run, 'last'));
+      return trainer;
+    };
+    const input = { data: this.#data, task, run, supply: await this.#supply(work), surplus, judges: this.#judges };
+    return generate({ ...input, open, signal, progress, say });
+  }
+
+  async #record(work: Work, selection: Selection): Promise<Outcome> {
+    const { task, run } = work;
+    const { say } = this.#options;
+    const paths = await recordSelection(this.#data, task, run, selection);
+    say(`  kept ${paths.length} of ${paths.length + selection.discarded.length} candidates`);
+    return { ...work, selection };
+  }
+
+  /** How far the pictures of the run, those of earlier calls among them, are from the real ones. */
+  async #measure({ task, run }: Work): Promise<void> {
+    const { measure } = this.#judges;
+    const data = await readDataSet(this.#data.folder);
+    const made = await keptFiles(data, task, run);
+    if (!measure || made.length < 2) return;
     const real = realPictures(data, task.to).map(({ file }) => file);
-    const made = generated.paths.map((path) => join(data.folder, path));
-    return { generated, quality: await measure(real, made) };
-  } finally {
-    line.finish();
-    trainer.dispose();
+    const quality = await measure(real, made);
+    await saveQuality(run, quality);
+    this.#options.say(`  ${describeQuality(quality)}`);
   }
-}
 
-/** The distances in one line, with their caveat. */
-export function describeQuality({ kernelDistance, frechetDistance, real, generated, caveat }: Quality): string {
-  const figures = `kernel distance ${kernelDistance.toPrecision(3)}, Fréchet distance ${frechetDistance.toPrecision(3)}`;
-  return `${figures} (${generated} generated, ${real} real${caveat ? `; ${caveat}` : ''})`;
+  async #sayMissing({ task, run, selection }: Outcome): Promise<void> {
+    const lacking = task.make - selection.kept.length;
+    if (lacking <= 0) return;
+    const { unused } = await this.#supply({ task, run });
+    const remedy =
+      unused.length > 0
+        ? `the same command makes more from the ${unused.length} ${task.from} pictures that are unused`
+        : `no ${task.from} picture is unused: add some, or let more through (--max-similarity, --min-target)`;
+    this.#options.say(`${task.to} still lacks ${lacking}: ${remedy}.`);
+  }
 }

@@ -18,7 +18,7 @@ import {
 import { type StoredTensor, storeFloat32, toFloat32 } from '../../engine/safetensors.ts';
 import { CycleGan } from '../../models/index.ts';
 import { batches, epochOrder } from '../dataset/batches.ts';
-import { decodePicture, pictureStore } from '../dataset/decode.ts';
+import { decodePicture, type PictureStore } from '../dataset/decode.ts';
 import type { Picture } from '../dataset/read.ts';
 import { writeFileAtomic } from '../files.ts';
 import type { Progress } from '../progress.ts';
@@ -43,11 +43,13 @@ const discriminatorLosses = ['D_A', 'D_B'] as const;
 const LOOK = 20;
 
 /** Sides as in the reference implementation: 286 to crop 256 from. */
-const loadSize = (size: number): number => Math.round((size * 286) / 256);
+export const loadSize = (size: number): number => Math.round((size * 286) / 256);
 
 export interface GanTrainingInput {
   run: RunFolder;
   config: GanRunConfig;
+  /** Pictures decoded to `loadSize` of the model's size. */
+  store: PictureStore;
   /** Real pictures of the two classes. */
   from: readonly Picture[];
   to: readonly Picture[];
@@ -184,9 +186,8 @@ export const toBytes = (values: Float32Array): Uint8Array =>
 
 /** Trains from where the run stands to the last epoch. */
 export async function trainGan(input: GanTrainingInput): Promise<'finished' | 'interrupted'> {
-  const { run, config, signal } = input;
+  const { run, config, store, signal } = input;
   const { model, seed } = config;
-  const store = pictureStore(loadSize(model.imageSize));
   const passLength = Math.floor(Math.max(input.from.length, input.to.length) / model.batch);
   const stepsPerEpoch = config.stepsPerEpoch || Math.max(1, passLength);
   const half = Math.floor(config.epochs / 2);

@@ -1,77 +1,130 @@
-/** Makes candidates from pictures that were not used yet, judges them, and puts the chosen ones into the data set. */
+/** Makes candidates from pictures that were not used yet, and has them judged. Interrupted, it goes on where it was. */
 import { createHash } from 'node:crypto';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, dirname, extname, join } from 'node:path';
+import { resolve } from 'node:path';
 import sharp from 'sharp';
 import { augment, DataError, mean, noGrad, scope, tensor } from '../../engine/index.ts';
 import { epochOrder } from '../dataset/batches.ts';
 import { decodePicture } from '../dataset/decode.ts';
 import type { DataSet, Picture } from '../dataset/read.ts';
-import { appendManifest, type ManifestRow, readManifest } from '../manifest.ts';
+import { type ManifestRow, readManifest } from '../manifest.ts';
 import type { Progress } from '../progress.ts';
+import {
+  addCandidate,
+  type Candidate,
+  candidateName,
+  readCandidate,
+  readCandidates,
+  writeCandidates,
+} from './candidates.ts';
 import { type GanTrainer, toBytes } from './gan-training.ts';
+import type { Judges } from './judges.ts';
 import type { BalanceTask } from './plan.ts';
-import { type Candidate, type Selection, type SelectOptions, select, similarity } from './select.ts';
+import { isSpare, reviewed, similarity, spare } from './select.ts';
 
-/** Looks at encoded candidates and adds what it knows; asked for all of them at once. */
-export type Judge = (pictures: readonly { pixels: Uint8Array; size: number }[]) => Promise<Partial<Candidate>[]>;
+/** Begins a manifest row's `discarded` for a generated picture of the class. */
+export const discardedAs = (to: string): string => `generated ${to}: `;
+
+/** Whether a row tells of a picture that this run made of the class `to`. */
+export const isOwnRow = ({ generatedBy, path, discarded }: ManifestRow, run: string, to: string): boolean =>
+  generatedBy !== undefined &&
+  resolve(generatedBy) === resolve(run) &&
+  (path === null ? (discarded ?? '').startsWith(discardedAs(to)) : path.startsWith(`${to}/`));
+
+/** What a run has made for a class and what it can still be made from. */
+export interface Supply {
+  /** Made and not in the class folder. Those that a person turned down count only where a person decides again. */
+  readonly candidates: readonly Candidate[];
+  /** Those among them that nobody and no check has turned down so far. */
+  readonly waiting: number;
+  /** Real pictures that nothing was made of for this class, in the order in which they are taken. */
+  readonly unused: readonly Picture[];
+}
+
+/** Each real picture is used once for each class; those that the manifest keeps for tests never are. */
+export async function supplyOf(
+  data: DataSet,
+  task: Pick<BalanceTask, 'from' | 'to'>,
+  run: string,
+  options: { readonly seed: number; readonly withReviewed: boolean },
+): Promise<Supply> {
+  const rows = (await readManifest(data.folder)) ?? [];
+  const made = rows.filter(({ generatedBy }) => generatedBy !== undefined);
+  const kept = new Set(made.flatMap((row) => ((row.path ?? '').startsWith(`${task.to}/`) ? (row.source ?? []) : [])));
+  const reasons = new Map(
+    made
+      .filter((row) => row.path === null && isOwnRow(row, run, task.to))
+      .map((row) => [row.source, (row.discarded ?? '').slice(discardedAs(task.to).length)]),
+  );
+  const label = data.classes.indexOf(task.from);
+  const real = data.pictures.filter((p) => p.label === label && !p.generated && p.split !== 'test');
+  // One order of all, so that an interrupted call goes on with what an uninterrupted one would have taken.
+  const sources = epochOrder(real, options.seed, 500_000);
+  const usable = new Map(sources.filter(({ name }) => !kept.has(name)).map((picture) => [picture.name, picture]));
+  const stored = (await readCandidates(run)).filter(({ source }) => usable.has(source));
+  for (const { source } of stored) usable.delete(source);
+  return {
+    candidates: stored.filter(
+      ({ source }) => options.withReviewed || !(reasons.get(source) ?? '').startsWith(reviewed),
+    ),
+    waiting: stored.filter(({ source }) => isSpare(reasons.get(source) ?? spare.unseen)).length,
+    unused: [...usable.values()],
+  };
+}
 
 export interface GenerateInput {
   readonly data: DataSet;
   readonly task: BalanceTask;
-  readonly trainer: GanTrainer;
-  /** Name of the CycleGAN run, kept as `generatedBy`. */
+  /** The CycleGAN's run folder. */
   readonly run: string;
-  readonly seed: number;
-  readonly judges: readonly Judge[];
-  readonly options: Omit<SelectOptions, 'keep'>;
+  readonly supply: Supply;
   /** Candidates for each picture wanted. */
   readonly surplus: number;
-  readonly progress?: Progress;
+  readonly judges: Judges;
+  /** Opens the trained networks; asked only when something is to be made. */
+  readonly open: () => Promise<GanTrainer>;
+  readonly signal: AbortSignal;
+  readonly progress: (label: string) => Progress;
+  readonly say: (line: string) => void;
 }
 
-export interface Generated extends Selection {
-  /** Where the kept pictures lie, relative to the data set, in the order of `kept`. */
-  readonly paths: readonly string[];
-}
-
-/** Sources of earlier generated pictures, by the manifest: each real picture is used once for each class. */
-async function usedSources(data: DataSet, to: string): Promise<Set<string>> {
-  const rows = (await readManifest(data.folder)) ?? [];
-  const made = rows.filter((row) => row.generatedBy !== undefined && (row.path ?? '').startsWith(`${to}/`));
-  return new Set(made.flatMap((row) => row.source ?? []));
-}
-
-/** @throws DataError when no unused source picture is left. */
-export async function generate(input: GenerateInput): Promise<Generated> {
-  const { data, task, trainer, options } = input;
-  const used = await usedSources(data, task.to);
-  const label = data.classes.indexOf(task.from);
-  const unused = data.pictures.filter(
-    (p) => p.label === label && !p.generated && p.split !== 'test' && !used.has(p.name),
-  );
-  if (unused.length === 0) {
-    throw new DataError(`Every ${task.from} picture has been turned into a ${task.to} one already.`, {
-      remedy: `Add ${task.from} pictures, or ask for fewer with --to.`,
-    });
+/** Makes what is missing and has everything judged. @returns all candidates, or nothing when it was interrupted */
+export async function generate(input: GenerateInput): Promise<Candidate[] | undefined> {
+  const { supply, task, run, signal } = input;
+  const missing = Math.max(0, Math.ceil(task.make * input.surplus) - supply.waiting);
+  const candidates = [...supply.candidates];
+  if (missing > 0 && supply.unused.length > 0) {
+    const trainer = await input.open();
+    const line = input.progress('generating');
+    const total = Math.min(missing, supply.unused.length);
+    const enough = candidates.length + missing;
+    try {
+      for (const source of supply.unused) {
+        if (signal.aborted) return undefined;
+        if (candidates.length === enough) break;
+        const original = await decodePicture(source.file, trainer.config.model.imageSize).catch((error: unknown) => {
+          if (error instanceof DataError) input.say(`  left out ${source.name}: it ${error.message}`);
+          else throw error;
+        });
+        if (!original) continue;
+        const { candidate, png } = await translate(trainer, source, original);
+        await addCandidate(run, candidate, png);
+        candidates.push(candidate);
+        line.update(candidates.length + missing - enough, total, `${task.from} → ${task.to}`);
+      }
+    } finally {
+      line.finish();
+      trainer.dispose();
+    }
   }
-  const sources = epochOrder(unused, input.seed, 500_000).slice(0, Math.ceil(task.make * input.surplus));
-  const candidates: Candidate[] = [];
-  for (const [i, source] of sources.entries()) {
-    candidates.push(await candidate(trainer, source));
-    input.progress?.update(i + 1, sources.length, `${task.from} → ${task.to}`);
-  }
-  for (const judge of input.judges) {
-    const opinions = await judge(candidates);
-    for (const [i, opinion] of opinions.entries()) candidates[i] = { ...candidates[i], ...opinion };
-  }
-  const selection = select(candidates, { ...options, keep: task.make });
-  return { ...selection, paths: await store(input, selection) };
+  return judge(input, candidates);
 }
 
-async function candidate(trainer: GanTrainer, source: Picture): Promise<Candidate> {
+async function translate(
+  trainer: GanTrainer,
+  source: Picture,
+  original: Uint8Array,
+): Promise<{ candidate: Candidate; png: Buffer }> {
   const { imageSize: size } = trainer.config.model;
-  const original = await decodePicture(source.file, size);
   const { gan } = trainer;
   const [made, score] = scope(() =>
     noGrad(() => {
@@ -84,48 +137,51 @@ async function candidate(trainer: GanTrainer, source: Picture): Promise<Candidat
   const discriminator = await score.item();
   made.dispose();
   score.dispose();
-  return {
+  const png = await sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
+    .png()
+    .toBuffer();
+  const candidate = {
     source: source.name,
     subject: source.subject,
-    pixels,
-    size,
+    file: candidateName(source.name),
+    sha256: createHash('sha256').update(png).digest('hex'),
     discriminator,
     similarity: similarity(original, pixels, size),
+    judges: '',
   };
+  return { candidate, png };
 }
 
-/** Writes the kept pictures into the class folder and a manifest row for every candidate, kept or not. */
-async function store({ data, task, run }: GenerateInput, { kept, discarded }: Selection): Promise<string[]> {
-  const labelled = ((await readManifest(data.folder)) ?? []).some((row) => row.label !== undefined);
-  const rows: ManifestRow[] = [];
-  const paths: string[] = [];
-  for (const { source, subject, pixels, size } of kept) {
-    const stem = basename(source, extname(source));
-    const path = `${task.to}/generated-from-${stem}-${createHash('sha256').update(source).digest('hex').slice(0, 8)}.png`;
-    const bytes = await sharp(pixels, { raw: { width: size, height: size, channels: 3 } })
-      .png()
-      .toBuffer();
-    await mkdir(dirname(join(data.folder, path)), { recursive: true });
-    await writeFile(join(data.folder, path), bytes);
-    paths.push(path);
-    rows.push({
-      path,
-      sha256: createHash('sha256').update(bytes).digest('hex'),
-      subject,
-      source,
-      ...(labelled && { label: task.to }),
-      generatedBy: run,
-    });
+/** Candidates between two looks at the signal. */
+const CHUNK = 64;
+
+/** Asks the judges for what they have not said yet. */
+async function judge(input: GenerateInput, candidates: Candidate[]): Promise<Candidate[] | undefined> {
+  const { judges, run, task, signal } = input;
+  if (judges.name === '') return candidates.map(({ target: _, face: __, ...known }) => known);
+  const places = candidates.flatMap((candidate, i) => (candidate.judges === judges.name ? [] : [i]));
+  if (places.length === 0) return candidates;
+  const line = input.progress('judging');
+  try {
+    for (let start = 0; start < places.length && !signal.aborted; start += CHUNK) {
+      const chunk = places.slice(start, start + CHUNK);
+      const opinions = await judges.judge(
+        task.to,
+        await Promise.all(chunk.map((i) => readCandidate(run, candidates[i]))),
+      );
+      for (const [k, i] of chunk.entries()) {
+        const { target: _, face: __, ...known } = candidates[i];
+        candidates[i] = { ...known, ...opinions[k], judges: judges.name };
+      }
+      line.update(Math.min(start + CHUNK, places.length), places.length, judges.name);
+    }
+  } finally {
+    line.finish();
   }
-  for (const { candidate: c, reason } of discarded) {
-    rows.push({
-      path: null,
-      discarded: `generated ${task.to}: ${reason}`,
-      subject: c.subject,
-      source: c.source,
-      generatedBy: run,
-    });
-  }
-  await appendManifest(data.folder, rows);
-  return paths;
+  const said = new Map(candidates.map((candidate) => [candidate.file, candidate]));
+  await writeCandidates(
+    run,
+    (await readCandidates(run)).map((candidate) => said.get(candidate.file) ?? candidate),
+  );
+  return signal.aborted ? undefined : candidates;
 }

@@ -3,10 +3,20 @@ import sharp from 'sharp';
 /** Columns of a sample grid. */
 export const gridColumns = ['real', 'fake', 'cycled', 'identity'] as const;
 
-/** Rows of pictures of `size`×`size` RGB bytes, drawn at least 96 pixels wide, with the columns named on top. */
-export async function pictureGrid(rows: readonly (readonly Uint8Array[])[], size: number): Promise<Buffer> {
+/** Where a grid of pictures of `size` pixels has its tiles, drawn at least 96 pixels wide, under the names of the columns. */
+export function gridLayout(size: number) {
   const tile = Math.max(96, size);
   const top = 20;
+  return {
+    tile,
+    top,
+    box: (row: number, column: number) => ({ left: column * tile, top: top + row * tile, width: tile, height: tile }),
+  };
+}
+
+/** Rows of pictures of `size`×`size` RGB bytes, with the columns named on top. */
+export async function pictureGrid(rows: readonly (readonly Uint8Array[])[], size: number): Promise<Buffer> {
+  const { tile, top, box } = gridLayout(size);
   const width = gridColumns.length * tile;
   const text = gridColumns
     .map(
@@ -21,7 +31,8 @@ export async function pictureGrid(rows: readonly (readonly Uint8Array[])[], size
         .resize(tile, tile, { kernel: 'cubic' })
         .png()
         .toBuffer();
-      layers.push({ input, left: c * tile, top: top + r * tile });
+      const { left, top: y } = box(r, c);
+      layers.push({ input, left, top: y });
     }
   }
   const canvas = { width, height: top + rows.length * tile, channels: 3 as const, background: '#fff' };

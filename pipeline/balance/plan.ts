@@ -37,12 +37,15 @@ export function countByClass(data: DataSet): Map<string, number> {
 
 /**
  * The tasks, in the order of the classes. Without `to` every class is brought to the size of the largest; `from` is the
- * class that is turned into the others, the largest one by default.
+ * class that is turned into the others, by default the one of which there are the most real pictures.
  */
-export function planBalance(data: DataSet, options: { to?: string; from?: string } = {}): BalanceTask[] {
+export function planBalance(
+  data: DataSet,
+  options: { to?: string; from?: string; say?: (line: string) => void } = {},
+): BalanceTask[] {
   const counts = countByClass(data);
-  const largest = [...counts].sort((a, b) => b[1] - a[1])[0][0];
-  const from = options.from ?? largest;
+  const real = countByClass({ ...data, pictures: data.pictures.filter(({ generated }) => !generated) });
+  const from = options.from ?? [...real].sort((a, b) => b[1] - a[1])[0][0];
   if (!counts.has(from)) {
     throw new ConfigError(`--from ${from}: there is no such class.`, {
       remedy: `Classes here: ${data.classes.join(', ')}.`,
@@ -50,11 +53,12 @@ export function planBalance(data: DataSet, options: { to?: string; from?: string
   }
   const wanted = options.to
     ? parseTargets(options.to, data.classes)
-    : new Map(data.classes.map((name) => [name, counts.get(largest) ?? 0]));
+    : new Map(data.classes.map((name) => [name, Math.max(...counts.values())]));
   const tasks: BalanceTask[] = [];
   for (const [to, size] of wanted) {
     const make = size - (counts.get(to) ?? 0);
-    if (make <= 0) continue;
+    if (make < 0) options.say?.(`${to} has ${counts.get(to)} already, more than ${size}; nothing is taken away.`);
+    if (make <= 0 || (to === from && !options.to)) continue;
     if (to === from) {
       throw new ConfigError(`${to} is to grow to ${size}, but it is the class that the others are made from.`, {
         remedy: 'Choose another with --from.',
@@ -70,8 +74,9 @@ export function realPictures(data: DataSet, name: string): Picture[] {
   const label = data.classes.indexOf(name);
   const pictures = data.pictures.filter((p) => p.label === label && !p.generated && p.split !== 'test');
   if (pictures.length < 2) {
-    throw new DataError(`The class ${name} has ${pictures.length} real pictures to learn from.`, {
-      remedy: 'A CycleGAN needs at least a few dozen of each of its two classes.',
+    const found = pictures.length === 0 ? 'no real picture' : 'one real picture';
+    throw new DataError(`The class ${name} has ${found} to learn from.`, {
+      remedy: 'A CycleGAN needs at least a few dozen of each of its two classes; those kept for tests do not count.',
     });
   }
   return pictures;

@@ -100,3 +100,9 @@ export function quality(real: Features, generated: Features): Quality {
     caveat: `${few} pictures against ${real.width} features: the Fréchet distance is biased upwards; trust the kernel distance, and only to compare runs.`,
   };
 }
+
+/** The distances in one line, with their caveat. */
+export function describeQuality({ kernelDistance, frechetDistance, real, generated, caveat }: Quality): string {
+  const figures = `kernel distance ${kernelDistance.toPrecision(3)}, Fréchet distance ${frechetDistance.toPrecision(3)}`;
+  return `${figures} (${generated} generated, ${real} real${caveat ? `; ${caveat}` : ''})`;
+}

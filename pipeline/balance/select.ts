@@ -1,27 +1,9 @@
 /** Which generated pictures to keep, and why the others go. */
 import { ssim } from 'ssim.js';
+import type { Candidate } from './candidates.ts';
 
-/** A generated picture with what is known of it. */
-export interface Candidate {
-  /** The picture it was made from, relative to the data set, and its subject. */
-  readonly source: string;
-  readonly subject: string;
-  /** RGB bytes, size × size. */
-  readonly pixels: Uint8Array;
-  readonly size: number;
-  /** Mean score of the target class's discriminator; higher looks more real. */
-  readonly discriminator: number;
-  /** SSIM with its source, −1 to 1. */
-  readonly similarity: number;
-  /** Probability of the target class by a classifier trained on real pictures, where one was given. */
-  readonly target?: number;
-  /** Whether a face was found, where a detector was asked. */
-  readonly face?: boolean;
-}
-
-export interface SelectOptions {
-  /** Pictures wanted. */
-  readonly keep: number;
+/** What the automatic checks let through. */
+export interface CheckOptions {
   /** Above it a picture counts as unchanged. Default 0.95. */
   readonly maxSimilarity: number;
   /** Least probability of the target class, where a classifier judges. Default 0.5. */
@@ -32,6 +14,17 @@ export interface Selection {
   readonly kept: readonly Candidate[];
   readonly discarded: readonly { readonly candidate: Candidate; readonly reason: string }[];
 }
+
+/** Begins the reason of a picture that nothing speaks against but that there was no need of, or no look at. */
+export const spare = { enough: 'enough better ones', unseen: 'not reviewed' } as const;
+/** Begins the reason of a picture that a person turned down. */
+export const reviewed = 'in review';
+
+/** Whether a picture that was discarded for this reason may be chosen the next time without a change of mind. */
+export const isSpare = (reason: string): boolean => Object.values(spare).some((start) => reason.startsWith(start));
+
+/** The kind of a reason, without the figures of its picture. */
+export const reasonKind = (reason: string): string => (reason.startsWith(reviewed) ? reason : reason.split(':')[0]);
 
 /** Structural similarity of two RGB pictures of one size (ssim.js). */
 export function similarity(a: Uint8Array, b: Uint8Array, size: number): number {
@@ -47,11 +40,16 @@ function toImage(pixels: Uint8Array, size: number): ImageData {
   return { data, width: size, height: size } as ImageData;
 }
 
+/** The best discriminator score first. */
+export const byScore = (a: Candidate, b: Candidate): number =>
+  b.discriminator - a.discriminator || (a.source < b.source ? -1 : 1);
+
 /**
  * Drops pictures that hardly changed, that the classifier does not take for the target class, or that show no face;
  * of the rest the ones with the best discriminator score are kept.
+ * @param options.keep pictures wanted
  */
-export function select(candidates: readonly Candidate[], options: SelectOptions): Selection {
+export function select(candidates: readonly Candidate[], options: CheckOptions & { readonly keep: number }): Selection {
   const discarded: { candidate: Candidate; reason: string }[] = [];
   const passed: Candidate[] = [];
   for (const candidate of candidates) {
@@ -59,17 +57,18 @@ export function select(candidates: readonly Candidate[], options: SelectOptions)
     if (reason) discarded.push({ candidate, reason });
     else passed.push(candidate);
   }
-  passed.sort((a, b) => b.discriminator - a.discriminator || (a.source < b.source ? -1 : 1));
+  passed.sort(byScore);
   for (const candidate of passed.slice(options.keep)) {
     discarded.push({
       candidate,
-      reason: `enough better ones: discriminator score ${candidate.discriminator.toFixed(3)}`,
+      reason: `${spare.enough}: discriminator score ${candidate.discriminator.toFixed(3)}`,
     });
   }
   return { kept: passed.slice(0, options.keep), discarded };
 }
 
-function complaint(candidate: Candidate, { maxSimilarity, minTarget }: SelectOptions): string | undefined {
+/** What the automatic checks have against a picture. */
+export function complaint(candidate: Candidate, { maxSimilarity, minTarget }: CheckOptions): string | undefined {
   const { similarity: alike, target, face } = candidate;
   if (alike > maxSimilarity) return `unchanged: SSIM ${alike.toFixed(3)} with its source`;
   if (target !== undefined && target < minTarget)

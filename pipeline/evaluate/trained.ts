@@ -18,10 +18,15 @@ export interface TrainedRun {
   network: ClassifierTrainer;
 }
 
+/** The options of a run, and which of its checkpoints predictions are made with; loads nothing. */
+export async function describeTrained(run: string, wanted?: CheckpointName): Promise<Omit<TrainedRun, 'network'>> {
+  const config = await readRunConfig(run, trainConfigSchema);
+  return { config, checkpoint: wanted ?? (config.valShare > 0 && !config.overfitOneBatch ? 'best' : 'last') };
+}
+
 /** Opens a run for predictions: its best checkpoint, or its last where it has no best. */
 export async function openTrained(run: string, wanted?: CheckpointName): Promise<TrainedRun> {
-  const config = await readRunConfig(run, trainConfigSchema);
-  const checkpoint = wanted ?? (config.valShare > 0 && !config.overfitOneBatch ? 'best' : 'last');
+  const { config, checkpoint } = await describeTrained(run, wanted);
   const weights = await loadCheckpoint(run, checkpoint);
   const network = await ClassifierTrainer.create(config);
   network.restoreModel(weights);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import sqlite from 'node-sqlite3-wasm';
 import { DataError } from '../../engine/errors.ts';
 import { fileErrorReason } from '../files.ts';
-import { giveUpOwnership, takeOwnership } from './owner.ts';
+import { giveUpOwnership, takeOwnership } from '../owner.ts';
 
 export type Database = InstanceType<typeof sqlite.Database>;
 

@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { DataError } from '../../engine/errors.ts';
+import { liveOwner, type Owner } from '../owner.ts';
 import type { Picture } from './order.ts';
-import { liveOwner, type Owner } from './owner.ts';
 import { listPictures } from './pictures.ts';
 import type { Act } from './sheet.ts';
 import { LabelStore, type Rater } from './store.ts';

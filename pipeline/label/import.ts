@@ -6,10 +6,10 @@ import { parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import { DataError } from '../../engine/errors.ts';
 import { fileErrorReason } from '../files.ts';
+import { Refusal } from '../studio/refusal.ts';
 import type { AnswerRow } from './export.ts';
 import { fromLabelStudio } from './label-studio.ts';
 import { type Slot, slotKey } from './order.ts';
-import { Refusal } from './refusal.ts';
 import type { LabelStore } from './store.ts';
 
 const rowSchema = z.object({

@@ -4,9 +4,9 @@
  */
 
 import { DataError } from '../../engine/errors.ts';
+import { Refusal } from '../studio/refusal.ts';
 import { closeDatabase, type Database, openDatabase } from './database.ts';
 import { firstRound, type Picture, type QueuedSlot, secondRound, slotKey } from './order.ts';
-import { Refusal } from './refusal.ts';
 import type { Settings, SettingsRequest } from './settings.ts';
 import { loadSettings } from './settings.ts';
 import { type Act, Sheet } from './sheet.ts';

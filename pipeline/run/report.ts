@@ -52,9 +52,9 @@ export async function renderReport(input: ReportInput): Promise<string> {
   return page(input.title, parts.join('\n'));
 }
 
-/** A self-contained page in the project's plain style, light and dark. */
-export function page(title: string, body: string): string {
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${html(title)}</title><style>${style}</style></head><body><main>${body}</main></body></html>\n`;
+/** A self-contained page in the project's plain style, light and dark. @param more styles of its own */
+export function page(title: string, body: string, more = ''): string {
+  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>${html(title)}</title><style>${style}${more}</style></head><body><main>${body}</main></body></html>\n`;
 }
 
 function series(
@@ -164,4 +164,4 @@ figure{margin:0}.charts figure{flex:1 1 460px;max-width:640px}.charts svg{width:
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}caption{text-align:left;padding-bottom:.4rem}
 th,td{padding:.35rem .8rem;border:1px solid var(--line);text-align:right}th{font-weight:600}
 .tables{gap:3rem}.grid figure{width:112px}.grid img{width:112px;height:112px;border-radius:6px;display:block}
-figcaption{font-size:.75rem;line-height:1.35;padding-top:.25rem}.tiles{display:flex;flex-wrap:wrap;gap:3px}.tiles img{width:72px;height:72px;border-radius:4px}.charts img{max-width:100%}pre{overflow:auto;font-size:.8rem}`;
+figcaption{font-size:.75rem;line-height:1.35;padding-top:.25rem}.charts img{max-width:100%}pre{overflow:auto;font-size:.8rem}`;

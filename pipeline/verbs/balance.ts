@@ -1,6 +1,7 @@
 import { Option } from 'commander';
 import { cycleGanConfig } from '../../models/index.ts';
 import { type GanPreset, ganPresetNames, ganPresets } from '../balance/config.ts';
+import { interruptible } from '../interrupt.ts';
 import { nonNegativeNumber, positiveNumber, wholeNumber } from '../options.ts';
 import type { Verb } from './index.ts';
 
@@ -86,38 +87,35 @@ Examples:
     .action(async (data: string, flags: Flags) => {
       const { openDevice } = await import('../../engine/node.ts');
       const { balance: run } = await import('../balance/balance.ts');
-      const { judgesFor } = await import('../balance/judges.ts');
+      const { findJudges } = await import('../balance/judges.ts');
       const preset = ganPresets[flags.preset];
       const { imageSize, ngf, blocks, batch, lr, cycle, identity, rematerialise } = flags;
       const device = await openDevice();
       console.log(`on ${device.name}`);
-      const stop = new AbortController();
-      const onSignal = (): void => stop.abort();
-      process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
       try {
-        const state = await run(data, {
-          ...defined({ to: flags.to, from: flags.from }),
-          out: flags.out,
-          run: {
-            epochs: flags.epochs ?? preset.epochs,
-            stepsPerEpoch: flags.stepsPerEpoch ?? preset.stepsPerEpoch,
-            seed: flags.seed,
-            checkpointMinutes: flags.checkpointMinutes,
-            model: cycleGanConfig({
-              ...preset.model,
-              ...defined({ imageSize, ngf, ndf: ngf, blocks, batch, lr, lambda: cycle, identity, rematerialise }),
-            }),
-          },
-          surplus: flags.surplus,
-          maxSimilarity: flags.maxSimilarity,
-          minTarget: flags.minTarget,
-          judges: (to) => judgesFor(to, flags),
-          signal: stop.signal,
-          say: (line) => console.log(line),
-        });
+        const state = await interruptible((signal) =>
+          run(data, {
+            ...defined({ to: flags.to, from: flags.from }),
+            out: flags.out,
+            run: {
+              epochs: flags.epochs ?? preset.epochs,
+              stepsPerEpoch: flags.stepsPerEpoch ?? preset.stepsPerEpoch,
+              seed: flags.seed,
+              checkpointMinutes: flags.checkpointMinutes,
+              model: cycleGanConfig({
+                ...preset.model,
+                ...defined({ imageSize, ngf, ndf: ngf, blocks, batch, lr, lambda: cycle, identity, rematerialise }),
+              }),
+            },
+            surplus: flags.surplus,
+            checks: { maxSimilarity: flags.maxSimilarity, minTarget: flags.minTarget },
+            judges: (classes) => findJudges(classes, flags),
+            signal,
+            say: (line) => console.log(line),
+          }),
+        );
         if (state === 'interrupted') process.exitCode = 130;
       } finally {
-        process.off('SIGINT', onSignal).off('SIGTERM', onSignal);
         await device.close();
       }
     });

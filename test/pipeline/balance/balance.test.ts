@@ -1,16 +1,19 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Device, openDevice } from '../../../engine/node.ts';
-import { cycleGanConfig } from '../../../models/index.ts';
-import { type BalanceOptions, balance } from '../../../pipeline/balance/balance.ts';
+import { balance } from '../../../pipeline/balance/balance.ts';
+import { findJudges } from '../../../pipeline/balance/judges.ts';
 import { countByClass } from '../../../pipeline/balance/plan.ts';
+import { finishRecording } from '../../../pipeline/balance/record.ts';
 import { readDataSet } from '../../../pipeline/dataset/read.ts';
 import { splitDataSet } from '../../../pipeline/dataset/split.ts';
 import { readManifest } from '../../../pipeline/manifest.ts';
-import { synthesise } from '../../../pipeline/synth/synthesise.ts';
+import { giveUpOwnership, takeOwnership } from '../../../pipeline/owner.ts';
+import { drawnFaces, generatedIn, judgeOf, tinyBalance } from './fixtures.ts';
 
 let device: Device;
 let folder: string;
@@ -25,28 +28,13 @@ afterAll(async () => {
 
 describe('balance', () => {
   it('adds marked pictures of unused sources, explains every candidate, and does nothing the second time', async () => {
-    const drawn = join(folder, 'drawn');
-    await synthesise(drawn, { count: 40, perSubject: 3, seed: 3 });
+    const drawn = await drawnFaces(join(folder, 'drawn'));
     const before = countByClass(await readDataSet(drawn));
     const lines: string[] = [];
     const wanted = (before.get('sad') ?? 0) + 5;
-    const options: BalanceOptions = {
-      to: `sad=${wanted}`,
-      out: join(folder, 'runs'),
-      run: {
-        epochs: 1,
-        stepsPerEpoch: 3,
-        seed: 5,
-        checkpointMinutes: 60,
-        model: cycleGanConfig({ imageSize: 32, ngf: 4, ndf: 4, blocks: 1, poolSize: 3 }),
-      },
-      surplus: 1.6,
-      maxSimilarity: 0.95,
-      minTarget: 0.5,
-      judges: async () => ({ judges: [async (all) => all.map((_, i) => ({ face: i !== 0 }))] }),
-      signal: new AbortController().signal,
-      say: (line) => lines.push(line),
-    };
+    const out = join(folder, 'runs');
+    const judges = async () => judgeOf('finder', (i) => ({ face: i !== 0 }));
+    const options = tinyBalance(out, lines, { to: `sad=${wanted}`, judges });
     expect(await balance(drawn, options)).toBe('finished');
 
     const data = await readDataSet(drawn);
@@ -68,12 +56,158 @@ describe('balance', () => {
     }
     const split = splitDataSet(data, { testShare: 0.2, valShare: 0, seed: 1, generatedInTest: false });
     expect(split.test.some((p) => p.generated)).toBe(false);
-    const report = await readFile(join(folder, 'runs', 'report.html'), 'utf8');
+    const report = await readFile(join(out, 'report.html'), 'utf8');
     expect(report).toContain('normal → sad');
-    expect(report).toContain('no face found in it');
+    expect(report).toContain('no face found in it: 1');
+    expect(report).toContain(generated[0].name);
 
     lines.length = 0;
     expect(await balance(drawn, options)).toBe('finished');
     expect(lines.at(-1)).toMatch(/nothing to do/);
+
+    // More of them: pictures that nothing spoke against come first, and no row is written twice.
+    const spare = rows.filter(({ discarded }) => discarded?.includes('enough better ones')).map(({ source }) => source);
+    expect(spare).toHaveLength(2);
+    expect(await balance(drawn, { ...options, to: `sad=${wanted + 2}`, surplus: 1 })).toBe('finished');
+    const later = (await readManifest(drawn))?.filter((row) => row.generatedBy) ?? [];
+    expect(later.map(({ source }) => source).sort()).toEqual(rows.map(({ source }) => source).sort());
+    expect(later.filter(({ path }) => path !== null)).toHaveLength(7);
+    for (const source of spare) expect(later.find((row) => row.source === source)?.path).not.toBeNull();
+  });
+
+  it('goes on where it was interrupted while generating, to the same pictures', async () => {
+    const whole = await drawnFaces(join(folder, 'whole'));
+    const options = { to: 'happy=18' };
+    expect(await balance(whole, tinyBalance(join(folder, 'whole-runs'), [], options))).toBe('finished');
+
+    const parts = await drawnFaces(join(folder, 'parts'));
+    const out = join(folder, 'parts-runs');
+    const lines: string[] = [];
+    const candidates = join(out, 'normal-to-happy', 'candidates');
+    const stop = new AbortController();
+    const seen = setInterval(() => {
+      if (existsSync(candidates) && !stop.signal.aborted) stop.abort();
+    }, 1);
+    expect(await balance(parts, tinyBalance(out, lines, { ...options, signal: stop.signal }))).toBe('interrupted');
+    clearInterval(seen);
+    expect(lines.at(-1)).toMatch(/Interrupted and saved. The same command goes on/);
+    expect((await generatedIn(parts, 'happy')).rows).toEqual([]);
+    const made = (await readdir(candidates)).filter((name) => name.endsWith('.png'));
+    expect(made.length).toBeGreaterThan(0);
+    expect(made.length).toBeLessThan(8);
+    expect(await balance(parts, tinyBalance(out, [], options))).toBe('finished');
+    expect(await generatedIn(parts, 'happy')).toEqual(await generatedIn(whole, 'happy'));
+  });
+
+  it('killed while it records, never leaves a generated picture unmarked, and copies the rest the next time', async () => {
+    const drawn = await drawnFaces(join(folder, 'killed'));
+    const out = join(folder, 'killed-runs');
+    await balance(drawn, tinyBalance(out, [], { to: 'happy=18' }));
+    const done = await generatedIn(drawn, 'happy');
+    const run = join(out, 'normal-to-happy');
+    // As after a kill between the manifest and the last copies.
+    const copies = done.names.map((file) => ({ file, path: `happy/${file}` }));
+    await writeFile(join(run, 'recording.json'), JSON.stringify({ folder: resolve(drawn), copies }));
+    for (const { path } of copies.slice(2)) await unlink(join(drawn, path));
+    await finishRecording(run);
+    expect(await generatedIn(drawn, 'happy')).toEqual(done);
+    expect(existsSync(join(run, 'recording.json'))).toBe(false);
+    // As after a kill before the manifest was written: nothing is copied that it does not list.
+    const bare = await drawnFaces(join(folder, 'bare'));
+    await writeFile(join(run, 'recording.json'), JSON.stringify({ folder: resolve(bare), copies }));
+    await finishRecording(run);
+    expect((await generatedIn(bare, 'happy')).names).toEqual([]);
+    // Pictures that the user threw away afterwards stay away.
+    await unlink(join(drawn, copies[0].path));
+    await balance(drawn, tinyBalance(out, [], { to: 'happy=17' }));
+    expect((await generatedIn(drawn, 'happy')).names).toEqual(done.names.slice(1));
+  });
+
+  it('takes pictures of any size and colour, leaves out damaged ones, and says so', async () => {
+    const mixed = join(folder, 'mixed');
+    const noise = (width: number, height: number, channels: 1 | 3 | 4) =>
+      sharp({
+        create: {
+          width,
+          height,
+          channels: channels === 1 ? 3 : channels,
+          background: { r: 9, g: 99, b: 200, alpha: 0.5 },
+        },
+      }).toColourspace(channels === 1 ? 'b-w' : 'srgb');
+    for (const [name, count] of Object.entries({ calm: 8, glad: 4 })) {
+      await mkdir(join(mixed, name), { recursive: true });
+      for (let i = 0; i < count; i++) {
+        const [width, height] = [
+          [7, 300],
+          [640, 480],
+          [33, 31],
+        ][i % 3];
+        await noise(width, height, ([1, 3, 4] as const)[i % 3])
+          .png()
+          .toFile(join(mixed, name, `p${i}.png`));
+      }
+    }
+    await writeFile(join(mixed, 'calm', 'broken.png'), 'not a picture');
+    const lines: string[] = [];
+    const checks = { maxSimilarity: 1, minTarget: 0.5 };
+    expect(await balance(mixed, tinyBalance(join(folder, 'mixed-runs'), lines, { checks, surplus: 3 }))).toBe(
+      'finished',
+    );
+    expect(
+      lines.filter((line) => line.includes('left out calm/broken.png: it is not a picture')).length,
+    ).toBeGreaterThan(0);
+    expect(countByClass(await readDataSet(mixed)).get('glad')).toBe(9);
+  });
+});
+
+describe('what cannot be done is said before anything is trained', () => {
+  const attempt = async (data: string, more: Parameters<typeof tinyBalance>[2] = {}, name = 'refused') => {
+    const lines: string[] = [];
+    const out = join(folder, name);
+    const error = await balance(data, tinyBalance(out, lines, more)).then(
+      () => '',
+      (e: Error) => e.message,
+    );
+    return { lines: lines.join('\n'), error, out };
+  };
+
+  it('wrong names, wrong sizes, a class that cannot be learnt from', async () => {
+    const drawn = await drawnFaces(join(folder, 'faces'));
+    expect((await attempt(drawn, { to: 'angry=40' })).error).toMatch(/angry=40.*Classes here: happy, normal, sad/s);
+    expect((await attempt(drawn, { from: 'calm' })).error).toMatch(/--from calm: there is no such class.*happy/s);
+    const fewer = await attempt(drawn, { to: 'happy=3' });
+    expect(fewer.lines).toMatch(/happy has 13 already, more than 3; nothing is taken away.*nothing to do/s);
+    expect(existsSync(fewer.out)).toBe(false);
+    const short = await attempt(drawn, { to: 'sad=500', judges: () => Promise.reject(new Error('stop here')) });
+    expect(short.error).toBe('stop here');
+    await mkdir(join(drawn, 'cross'));
+    await cp(join(drawn, 'happy', (await readdir(join(drawn, 'happy')))[0]), join(drawn, 'cross', 'a.png'));
+    await unlink(join(drawn, 'manifest.jsonl')); // now the folders decide
+    expect((await attempt(drawn)).error).toMatch(/cross has one real picture to learn from.*few dozen/s);
+  });
+
+  it('a classifier that is not there, or knows other classes', async () => {
+    await expect(findJudges(['happy'], { classifier: join(folder, 'nowhere') })).rejects.toThrow(/not a run folder/);
+  });
+
+  it('a data set that the runs were not trained on, and a folder that another process works in', async () => {
+    const drawn = await drawnFaces(join(folder, 'mine'));
+    await balance(drawn, tinyBalance(join(folder, 'mine-runs'), [], { to: 'happy=15' }));
+    const other = await drawnFaces(join(folder, 'other'));
+    expect((await attempt(other, { to: 'happy=15' }, 'mine-runs')).error).toMatch(
+      /was trained on .*mine, not on .*other/,
+    );
+    takeOwnership(join(folder, 'mine-runs'));
+    expect((await attempt(drawn, { to: 'happy=16' }, 'mine-runs')).error).toMatch(/in use by process \d+.*Ctrl-C/s);
+    giveUpOwnership(join(folder, 'mine-runs'));
+  });
+
+  it('that no source is left, and how many there are at most', async () => {
+    const drawn = await drawnFaces(join(folder, 'used-up'));
+    const first = await attempt(drawn, { to: 'happy=60' }, 'used-up-runs');
+    expect(first.lines).toMatch(/Of the 47 happy pictures wanted at most 21 can be made/);
+    expect(first.lines).toMatch(/happy still lacks 26: no normal picture is unused/);
+    const second = await attempt(drawn, { to: 'happy=60' }, 'used-up-runs');
+    expect(second.error).toMatch(/Every normal picture has been turned into a happy one already.*Add normal pictures/s);
   });
 });

@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Device, openDevice } from '../../../engine/node.ts';
 import { cycleGanConfig } from '../../../models/index.ts';
 import type { GanRunConfig } from '../../../pipeline/balance/config.ts';
-import { gridPath, trainGan } from '../../../pipeline/balance/gan-training.ts';
+import { gridPath, loadSize, trainGan } from '../../../pipeline/balance/gan-training.ts';
 import { planBalance } from '../../../pipeline/balance/plan.ts';
+import { pictureStore } from '../../../pipeline/dataset/decode.ts';
 import { type DataSet, readDataSet } from '../../../pipeline/dataset/read.ts';
 import { loadCheckpoint } from '../../../pipeline/run/checkpoint.ts';
 import { RunFolder, readEvents } from '../../../pipeline/run/folder.ts';
@@ -41,7 +42,15 @@ const config: GanRunConfig = {
 };
 const classOf = (name: string) => data.pictures.filter((p) => data.classes[p.label] === name);
 const train = async (run: RunFolder, resume: boolean, signal: AbortSignal) =>
-  trainGan({ run, config, from: classOf('normal'), to: classOf('happy'), resume, signal }).finally(() => run.close());
+  trainGan({
+    run,
+    config,
+    store: pictureStore(loadSize(32)),
+    from: classOf('normal'),
+    to: classOf('happy'),
+    resume,
+    signal,
+  }).finally(() => run.close());
 const weights = async (path: string): Promise<Buffer> =>
   Buffer.concat([...(await loadCheckpoint(path, 'last')).tensors.values()].map((t) => t.data));
 

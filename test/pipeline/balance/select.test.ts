@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Generator } from '../../../engine/random.ts';
+import type { Candidate } from '../../../pipeline/balance/candidates.ts';
 import { type Features, frechetDistance, kernelDistance, quality } from '../../../pipeline/balance/quality.ts';
-import { type Candidate, select, similarity } from '../../../pipeline/balance/select.ts';
+import { select, similarity } from '../../../pipeline/balance/select.ts';
 
 const features = (rows: number, width: number, seed: number, shift = 0, scale = 1): Features => ({
   rows,
@@ -42,8 +43,9 @@ describe('select', () => {
   const candidate = (source: string, more: Partial<Candidate>): Candidate => ({
     source,
     subject: 's',
-    pixels: new Uint8Array(),
-    size: 0,
+    file: `${source}.png`,
+    sha256: '',
+    judges: '',
     discriminator: 0,
     similarity: 0.5,
     ...more,

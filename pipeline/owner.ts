@@ -1,13 +1,13 @@
 /**
- * One process at a time owns a folder of answers. SQLite in WebAssembly has no file locks of the operating system: its
- * lock is a folder that stays behind after a kill. This file decides who is alive, so that a killed server is taken over
- * at once and a running one never.
+ * One process at a time owns a folder: one of answers, or one in which classes are balanced. SQLite in WebAssembly has no
+ * file locks of the operating system, and Node has none at all; a lock of one's own stays behind after a kill. This file
+ * decides who is alive, so that a killed process is taken over at once and a running one never.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { DataError } from '../../engine/errors.ts';
+import { DataError } from '../engine/errors.ts';
 
 const ownerSchema = z.object({
   pid: z.int(),
@@ -109,7 +109,7 @@ function processBegan(pid: number): string {
 
 function alreadyOwned(folder: string, owner: Owner): DataError {
   const where = owner.host === hostname() ? `process ${owner.pid}` : `process ${owner.pid} on ${owner.host}`;
-  return new DataError(`The answers in ${folder} are in use by ${where}${owner.url ? `, at ${owner.url}` : ''}.`, {
+  return new DataError(`${folder} is in use by ${where}${owner.url ? `, at ${owner.url}` : ''}.`, {
     remedy:
       owner.host === hostname()
         ? 'Use that page, or stop that process (Ctrl-C) first.'
