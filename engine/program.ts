@@ -5,6 +5,7 @@ import type { Device } from './runtime/device.ts';
 import type { Dispatch, HostSlot } from './runtime/lower.ts';
 import type { Storage } from './runtime/memory.ts';
 import { assignBuffers, lifetimes } from './runtime/plan.ts';
+import { reduce } from './runtime/reuse.ts';
 import { collectTouched } from './tape.ts';
 import { currentDevice, scope, Tensor } from './tensor.ts';
 
@@ -19,8 +20,11 @@ export interface Program<T> {
 }
 
 export interface ProgramPlan {
+  /** Dispatches of every run. */
   readonly dispatches: number;
-  /** Bytes of the shared temporaries' buffers. */
+  /** Dispatches that run again only after a parameter has changed (arranged weights of inference). */
+  readonly constants: number;
+  /** Bytes of the temporaries' buffers: the shared ones and what the constants keep. */
   readonly temporaryBytes: number;
   /** What the temporaries would take without sharing. */
   readonly unsharedBytes: number;
@@ -74,10 +78,17 @@ class EagerProgram<T> implements Program<T> {
   }
 }
 
-interface Prepared<T> {
-  readonly result: T;
+/** Dispatches with their buffers. */
+interface Bound {
   readonly dispatches: readonly Dispatch[];
   readonly bindGroups: readonly GPUBindGroup[];
+}
+
+interface Prepared<T> {
+  readonly result: T;
+  readonly each: Bound;
+  /** Runs before `each` when the sources have other versions than at its last run. */
+  readonly once: Bound & { readonly sources: readonly Storage[]; versions: readonly number[] | undefined };
   readonly host: readonly (HostEffect | HostSlot)[];
   readonly buffers: readonly GPUBuffer[];
   readonly outside: readonly Storage[];
@@ -106,9 +117,17 @@ class TracedProgram<T> implements Program<T> {
       if ('kind' in item) item.run();
       else item.value = item.scalar.read();
     }
-    this.#device.submit(prepared.dispatches, prepared.bindGroups);
+    this.#submitConstants(prepared.once);
+    this.#device.submit(prepared.each.dispatches, prepared.each.bindGroups);
     for (const storage of prepared.written) storage.version++;
     return prepared.result;
+  }
+
+  #submitConstants(once: Prepared<T>['once']): void {
+    const versions = once.sources.map((source) => source.version);
+    if (once.versions && versions.every((version, i) => version === once.versions?.[i])) return;
+    this.#device.submit(once.dispatches, once.bindGroups);
+    once.versions = versions;
   }
 
   async #prepare(): Promise<Prepared<T>> {
@@ -139,18 +158,22 @@ class TracedProgram<T> implements Program<T> {
     const outputs = tensorsIn(result);
     const { dispatches, host } = await device.lower(commands);
     const outputStorages = new Set(outputs.map((t) => t.keep().storage));
-    const outside: Storage[] = [];
-    const temporaries = [];
-    for (const life of lifetimes(dispatches).values()) {
-      const { storage } = life;
-      if (outputStorages.has(storage)) continue;
-      if (before.has(storage)) outside.push(storage.retain());
-      else temporaries.push(life);
-    }
+    const isTemporary = (storage: Storage): boolean => !before.has(storage) && !outputStorages.has(storage);
+    const { each, once, sources, results } = reduce(dispatches, isTemporary);
+    const outside = [...lifetimes([...once, ...each]).keys()].filter((s) => before.has(s) && !outputStorages.has(s));
+    for (const storage of outside) storage.retain();
+    const temporaries = [...lifetimes(each).values()].filter(
+      ({ storage }) => isTemporary(storage) && !results.has(storage),
+    );
     const buffers = assignBuffers(temporaries, device.memory);
-    const bindGroups = dispatches.map((d) => device.createBindGroup(d));
+    for (const storage of results) buffers.push(device.memory.materialise(storage));
+    const bind = (list: readonly Dispatch[]): Bound => ({
+      dispatches: list,
+      bindGroups: list.map((d) => device.createBindGroup(d)),
+    });
+    const bound = { each: bind(each), once: { ...bind(once), sources, versions: undefined } };
     // The program owns these buffers now; the storages that stood for them are spent.
-    for (const { storage } of temporaries) storage.buffer = undefined;
+    for (const storage of [...results, ...temporaries.map((t) => t.storage)]) storage.buffer = undefined;
     const kept = new Set<Storage>([...outside, ...outputStorages]);
     const written = new Set<Storage>();
     for (const command of commands) {
@@ -161,14 +184,14 @@ class TracedProgram<T> implements Program<T> {
     }
     this.#prepared = {
       result,
-      dispatches,
-      bindGroups,
+      ...bound,
       host,
       buffers,
       outside,
       written: [...written],
       plan: {
-        dispatches: dispatches.length,
+        dispatches: each.length,
+        constants: once.length,
         temporaryBytes: buffers.reduce((n, b) => n + b.size, 0),
         unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
         buffers: buffers.length,

@@ -102,6 +102,7 @@ export class Parameter extends Tensor {
     this.role = options.role ?? 'weight';
     this.layout = options.layout ?? sameLayout;
     this.requiresGrad = options.requiresGrad ?? this.role !== 'statistic';
+    this.storage.stable = true;
     this.keep();
     this.write(values);
   }

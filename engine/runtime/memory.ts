@@ -21,8 +21,10 @@ export class Storage {
   references = 1;
   /** Set by the first command that writes it; reading before is a bug that the engine reports. */
   written = false;
-  /** Counts writes from outside the command that created it (optimiser steps, uploads): caches keyed by weights look at it. */
+  /** Counts writes: uploads, recorded commands, replays. */
   version = 0;
+  /** Changes seldom (a parameter): programs keep what they derive from it alone until its version moves. */
+  stable = false;
   readonly #memory: Memory;
 
   constructor(memory: Memory, bytes: number, label: string) {

@@ -3,11 +3,17 @@ import {
   add,
   addInto,
   backward,
+  Conv2d,
   type Device,
+  Generator,
   HostScalar,
   matmul,
+  mean,
+  noGrad,
   openDevice,
   program,
+  SGD,
+  square,
   type Tensor,
   tensor,
   zeros,
@@ -77,5 +83,76 @@ describe('program', () => {
     const x = zeros([2]);
     await expect(program(async () => x.data()).run()).rejects.toThrow(/asynchronous/);
     await expect(program(() => tensor([1, 2])).run()).rejects.toThrow(/write\(\) to it before each run/);
+  });
+});
+
+/** Runs `make` with the environment variable `name` set to 0 and without it. */
+const without = async <T>(name: string, make: () => Promise<T>): Promise<T> => {
+  process.env[name] = '0';
+  try {
+    return await make();
+  } finally {
+    delete process.env[name];
+  }
+};
+
+describe('what a program need not run', () => {
+  const picture = () => tensor(random(2 * 12 * 12 * 3), [2, 12, 12, 3]);
+  const layers = () => {
+    const generator = new Generator(4);
+    return [new Conv2d(3, 8, 3, { padding: 1, generator }), new Conv2d(8, 8, 3, { padding: 1, generator })] as const;
+  };
+
+  it('repeats nothing whose result is there, with the same bits (REUSE)', async () => {
+    const build = async () => {
+      const [first, second] = layers();
+      const optimizer = new SGD([...first.namedParameters('a'), ...second.namedParameters('b')], { lr: 0.1 });
+      const x = picture();
+      const step = program(() => {
+        const h = first.forward(x);
+        const loss = mean(square(second.forward(second.forward(second.forward(h)))));
+        backward(loss);
+        optimizer.step();
+        return { loss, again: mean(square(second.forward(first.forward(x)))) };
+      });
+      const found: unknown[] = [];
+      for (let i = 0; i < 3; i++) {
+        const { loss, again } = await step.run();
+        found.push(await loss.item(), await again.item(), await second.weight.data());
+      }
+      return { found, plan: step.plan };
+    };
+    const plain = await without('REUSE', build);
+    const reused = await build();
+    expect(reused.found).toEqual(plain.found);
+    expect(reused.plan?.dispatches).toBeLessThan(plain.plan?.dispatches ?? 0);
+  });
+
+  it('arranges the weights of inference once, and again when something changes them', async () => {
+    const [first, second] = layers();
+    const x = picture();
+    const forward = () => noGrad(() => mean(square(second.forward(first.forward(x)))));
+    const infer = program(forward);
+    const optimizer = new SGD(second.namedParameters(), { lr: 0.1 });
+    const train = program(() => {
+      backward(mean(square(second.forward(noGrad(() => first.forward(x))))));
+      optimizer.step();
+    });
+    const seen = new Set<number>();
+    const check = async () => {
+      const value = await (await infer.run()).item();
+      expect(value).toBe(await forward().item());
+      expect(value).toBe(await (await infer.run()).item());
+      seen.add(value);
+    };
+    await check();
+    expect(infer.plan?.constants).toBeGreaterThan(0);
+    await train.run();
+    await check();
+    first.weight.write(random(first.weight.size, 5));
+    await check();
+    addInto(second.weight, tensor(random(second.weight.size, 6), second.weight.shape), 0.5);
+    await check();
+    expect(seen.size).toBe(4);
   });
 });
