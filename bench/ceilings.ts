@@ -1,4 +1,4 @@
-/** What this adapter can do at most, measured in the same run: multiply-adds without memory, and a copy. */
+/** What this adapter can do at most, measured in the same run: multiply-adds without memory, and memory without sums. */
 import type { Device } from '../engine/index.ts';
 import { Tensor } from '../engine/index.ts';
 import { defineKernel, foldWorkgroups, generated } from '../kernels/kernel.ts';
@@ -7,8 +7,12 @@ import { interleaved } from './measure.ts';
 export interface Ceilings {
   /** GFLOP/s of independent f32 multiply-adds (two operations each). */
   readonly gflops: number;
-  /** GB/s of a vec4 copy kernel, bytes read and written. */
+  /** GB/s of the fastest kernel that only moves memory, bytes read and written. */
   readonly gbps: number;
+  /** Which one that was. */
+  readonly gbpsBy: string;
+  /** GB/s of the driver's own copyBufferToBuffer, bytes read and written. */
+  readonly copyGbps: number;
 }
 
 const CHAINS = 8;
@@ -50,48 +54,88 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
 });
 const FMA_GROUPS = 4096;
 
-const copyKernel = defineKernel({
-  name: 'ceiling-copy',
-  computes: 'out = x',
-  bindings: { x: 'read', out: 'write' },
-  params: { size: 'u32' },
-  cost: ({ size }) => ({ flops: 0, bytes: 8 * size }),
-  variants: [
-    {
-      name: 'only',
-      adds: '',
-      passes: ({ size }) => [
-        {
-          source: generated(
-            import.meta.url,
-            'ceiling-copy',
-            () => `requires immediate_address_space;
+/**
+ * One way to walk over memory: an invocation moves `vectors` vec4s that lie a workgroup apart, written out or in a loop. No
+ * single one is the fastest everywhere: lavapipe pays per workgroup and per invocation, a GPU wants many in flight.
+ */
+interface Walk {
+  readonly workgroup: number;
+  readonly vectors: number;
+  readonly loop: boolean;
+  /** Reads everything and writes one sum per invocation: what a reduction can reach. */
+  readonly readOnly: boolean;
+}
+
+const walks: readonly Walk[] = [
+  { workgroup: 256, vectors: 1, loop: false, readOnly: false },
+  { workgroup: 256, vectors: 4, loop: false, readOnly: false },
+  { workgroup: 64, vectors: 64, loop: true, readOnly: false },
+  { workgroup: 8, vectors: 16, loop: true, readOnly: false },
+  { workgroup: 8, vectors: 64, loop: true, readOnly: true },
+  { workgroup: 256, vectors: 16, loop: true, readOnly: true },
+];
+
+const describeWalk = ({ workgroup, vectors, loop, readOnly }: Walk): string =>
+  `${readOnly ? 'a sum' : 'a copy'}, ${vectors} vec4 per invocation${loop ? ' in a loop' : ''}, workgroups of ${workgroup}`;
+
+function walkText({ workgroup, vectors, loop, readOnly }: Walk): string {
+  const unrolled = Array.from(
+    { length: vectors },
+    (_, j) => `out[at + ${j * workgroup}u] = x[at + ${j * workgroup}u];`,
+  );
+  const move = readOnly ? 'sum += x[at];' : 'out[at] = x[at];';
+  const looped = `for (var j = 0u; j < ${vectors}u; j++) { ${move} at += ${workgroup}u; }`;
+  return `requires immediate_address_space;
 struct Params { size: u32 }
 var<immediate> params: Params;
 @group(0) @binding(0) var<storage, read> x: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
-@compute @workgroup_size(256)
+@compute @workgroup_size(${workgroup})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 256u + lane;
-  if (i * 4u < params.size) { out[i] = x[i]; }
-}`,
-          ),
-          workgroups: foldWorkgroups(size / 1024),
-        },
-      ],
-    },
-  ],
-});
+  let group = wid.y * count.x + wid.x;
+  var at = group * ${workgroup * vectors}u + lane;
+  if (at * 4u >= params.size) { return; }
+  ${readOnly ? 'var sum = vec4f(0.0);' : ''}
+  ${loop ? looped : unrolled.join(' ')}
+  ${readOnly ? `out[group * ${workgroup}u + lane] = sum;` : ''}
+}`;
+}
 
-/** Both ceilings; a second or two. */
+const walkKernel = (walk: Walk) =>
+  defineKernel({
+    name: `ceiling-${JSON.stringify(walk)}`,
+    computes: walk.readOnly ? 'sums of x' : 'out = x',
+    bindings: { x: 'read', out: 'write' },
+    params: { size: 'u32' },
+    cost: ({ size }) => ({ flops: 0, bytes: bytesOf(walk, size) }),
+    variants: [
+      {
+        name: 'only',
+        adds: '',
+        passes: ({ size }) => [
+          {
+            source: generated(import.meta.url, `ceiling-${JSON.stringify(walk)}`, () => walkText(walk)),
+            workgroups: foldWorkgroups(size / 4 / walk.workgroup / walk.vectors),
+          },
+        ],
+      },
+    ],
+  });
+
+const bytesOf = ({ vectors, readOnly }: Walk, size: number): number => 4 * size * (readOnly ? 1 + 1 / vectors : 2);
+
+/** All ceilings; a few seconds. */
 export async function measureCeilings(device: Device): Promise<Ceilings> {
   const loops = device.traits.software ? 16 : 2048;
   const invocations = FMA_GROUPS * 64;
   const sink = Tensor.empty([invocations * 4], { label: 'fma sink' });
   const size = device.traits.software ? 1 << 22 : 1 << 26;
+  // Both written before anything is timed: the first touch of a page costs more than a copy of it.
   const x = Tensor.empty([size], { label: 'copy source' }).write(new Float32Array(size).fill(1));
-  const y = Tensor.empty([size], { label: 'copy target' });
-  const [fma, copy] = await interleaved(
+  const y = Tensor.empty([size], { label: 'copy target' }).write(new Float32Array(size));
+  const { gpu } = device;
+  const [source, target] = [x, y].map((t) => device.memory.materialise(t.storage));
+  const [fma, copy, ...moves] = await interleaved(
     [
       {
         name: 'fma',
@@ -101,17 +145,36 @@ export async function measureCeilings(device: Device): Promise<Ceilings> {
         },
       },
       {
-        name: 'copy',
+        name: 'copyBufferToBuffer',
         run: () => {
-          device.run(copyKernel, { x: x.storage, out: y.storage }, { size });
+          const encoder = gpu.createCommandEncoder();
+          encoder.copyBufferToBuffer(source, 0, target, 0, 4 * size);
+          gpu.queue.submit([encoder.finish()]);
           return device.sync();
         },
       },
+      ...walks.map((walk) => {
+        const kernel = walkKernel(walk);
+        return {
+          name: describeWalk(walk),
+          run: () => {
+            device.run(kernel, { x: x.storage, out: y.storage }, { size });
+            return device.sync();
+          },
+        };
+      }),
     ],
-    { rounds: 9 },
+    { rounds: 15 },
   );
   for (const t of [sink, x, y]) t.dispose();
   // The best run: a ceiling is what nothing disturbed.
   const flops = invocations * loops * 8 * CHAINS * 4 * 2;
-  return { gflops: flops / fma.min / 1e6, gbps: (8 * size) / copy.min / 1e6 };
+  const rates = moves.map(({ name, min }, i) => ({ name, gbps: bytesOf(walks[i], size) / min / 1e6 }));
+  const fastest = rates.reduce((best, rate) => (rate.gbps > best.gbps ? rate : best));
+  return {
+    gflops: flops / fma.min / 1e6,
+    gbps: fastest.gbps,
+    gbpsBy: fastest.name,
+    copyGbps: (8 * size) / copy.min / 1e6,
+  };
 }

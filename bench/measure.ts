@@ -1,6 +1,9 @@
 import { Bench } from 'tinybench';
 
-/** One thing to time: `run` resolves when its work is done on the device. */
+/**
+ * One thing to time: `run` resolves when its work is done on the device. One that times itself (in another process)
+ * resolves with its milliseconds as `overriddenDuration`.
+ */
 export interface Contender {
   readonly name: string;
   readonly run: () => Promise<unknown>;
@@ -23,28 +26,35 @@ export const median = (values: readonly number[]): number => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
+/** What a run resolved with, if it is a time taken by itself. */
+const ownTime = (value: unknown): { overriddenDuration: number } | undefined => {
+  const isTime = typeof value === 'object' && value !== null && 'overriddenDuration' in value;
+  return isTime ? { overriddenDuration: Number(value.overriddenDuration) } : undefined;
+};
+
 /**
- * Times contenders in turn, A B C A B C …, so that a drifting machine hits all alike. One warm-up each, then `rounds`
- * rounds; a round runs a contender for at least `minMs` and counts each of its runs.
+ * Times contenders in turn, A B C A B C …, so that a drifting machine hits all alike. One warm-up each (unless they are
+ * `warm`), then `rounds` rounds, or fewer: none is begun once `budgetMs` have passed. A round runs a contender for at
+ * least `minMs` and counts each of its runs.
  */
 export async function interleaved(
   contenders: readonly Contender[],
-  options: { rounds?: number; minMs?: number; maxRuns?: number } = {},
+  options: { rounds?: number; minMs?: number; maxRuns?: number; budgetMs?: number; warm?: boolean } = {},
 ): Promise<Timing[]> {
-  const { rounds = 5, minMs = 0, maxRuns = 20 } = options;
+  const { rounds = 5, minMs = 0, maxRuns = 20, budgetMs = Number.POSITIVE_INFINITY, warm = false } = options;
   const firsts: number[] = [];
-  for (const { run } of contenders) {
+  for (const { run } of warm ? [] : contenders) {
     const start = performance.now();
     await run();
     firsts.push(performance.now() - start);
   }
   const samples = contenders.map((): number[] => []);
+  const began = performance.now();
   for (let round = 0; round < rounds; round++) {
+    if (round > 0 && performance.now() - began > budgetMs) break;
     for (const [i, { name, run }] of contenders.entries()) {
       const bench = new Bench({ time: minMs, iterations: 1, warmup: false, retainSamples: true, throws: true });
-      bench.add(name, async () => {
-        await run();
-      });
+      bench.add(name, async () => ownTime(await run()));
       await bench.run();
       const [task] = bench.tasks;
       const result = task.result;
@@ -58,6 +68,6 @@ export async function interleaved(
     min: Math.min(...samples[i]),
     max: Math.max(...samples[i]),
     samples: samples[i],
-    first: firsts[i],
+    first: firsts[i] ?? Number.NaN,
   }));
 }

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { arch, cpus, platform, version } from 'node:os';
 import type { Device, DeviceInfo } from '../engine/index.ts';
 import type { Ceilings } from './ceilings.ts';
@@ -18,6 +19,8 @@ export interface PeerRow {
 export interface Results {
   readonly command: string;
   readonly date: string;
+  /** Short, with `+` when files had changed since; '' outside a checkout. */
+  readonly commit: string;
   readonly adapter: DeviceInfo;
   readonly machine: { readonly cpu: string; readonly cores: number; readonly system: string; readonly node: string };
   readonly ceilings: Ceilings;
@@ -27,13 +30,23 @@ export interface Results {
   readonly peers: readonly PeerRow[];
 }
 
+function commit(): string {
+  const git = (...args: string[]): string => {
+    const { status, stdout } = spawnSync('git', args, { cwd: import.meta.dirname, encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : '';
+  };
+  const changed = git('status', '--porcelain', '--', '../engine', '../kernels', '../models', '../bench') !== '';
+  return git('rev-parse', '--short', 'HEAD') + (changed ? '+' : '');
+}
+
 export function describeRun(
   device: Device,
   command: string,
-): Pick<Results, 'command' | 'date' | 'adapter' | 'machine'> {
+): Pick<Results, 'command' | 'date' | 'commit' | 'adapter' | 'machine'> {
   return {
     command,
     date: new Date().toISOString().slice(0, 10),
+    commit: commit(),
     adapter: device.info,
     machine: {
       cpu: cpus()[0]?.model ?? 'unknown',

@@ -8,12 +8,15 @@ import { measureCeilings } from './ceilings.ts';
 import { compareRuns } from './compare.ts';
 import { measureDecoding } from './data.ts';
 import { type LadderRow, runLadder } from './ladder.ts';
-import { interleaved } from './measure.ts';
+import { type Contender, interleaved } from './measure.ts';
 import { renderPage } from './page.ts';
 import { comparisons, flopsOf, type Peer } from './peers/contenders.ts';
-import { torch } from './peers/torch.ts';
+import { Torch } from './peers/torch.ts';
 import { describeRun, kindOf, type PeerRow, type Results } from './results.ts';
-import { runSteps } from './steps.ts';
+import { formatMemory, runSteps, type StepRow } from './steps.ts';
+
+/** A comparison that takes long gets fewer rounds. */
+const BUDGET_MS = 30_000;
 
 interface Flags {
   peers?: boolean;
@@ -31,69 +34,74 @@ const formatRow = (r: LadderRow): string => {
   return r.chosen ? pc.bold(line) : line;
 };
 
-async function comparePeers(gpu: GPU, ours: Peer, rounds: number, filter: string | undefined): Promise<PeerRow[]> {
-  const rows: PeerRow[] = [];
-  const peers: Peer[] = [ours];
+/** Starts every peer that starts here; says which does not, and why. */
+async function startPeers(gpu: GPU): Promise<Peer[]> {
   const loaders = [
-    async () => (await import('./peers/tfjs.ts')).tfjs(gpu),
-    async () => (await import('./peers/jaxjs.ts')).jaxjs(gpu),
+    async () => [await (await import('./peers/tfjs.ts')).tfjs(gpu)],
+    async () => [await (await import('./peers/jaxjs.ts')).jaxjs(gpu)],
+    async () => (await import('./peers/onnxruntime.ts')).onnxruntime(gpu),
   ];
+  const peers: Peer[] = [];
   for (const load of loaders) {
     try {
-      peers.push(await load());
+      peers.push(...(await load()));
     } catch (error) {
       console.log(pc.yellow(`a peer did not start: ${error instanceof Error ? error.message : error}`));
     }
   }
+  return peers;
+}
+
+const firstLine = (error: unknown): string => (error instanceof Error ? error.message : String(error)).split('\n')[0];
+
+async function comparePeers(peers: readonly Peer[], rounds: number, filter: string | undefined): Promise<PeerRow[]> {
+  const rows: PeerRow[] = [];
   for (const comparison of comparisons) {
     if (filter && !comparison.includes(filter)) continue;
-    const working: { name: string; run: () => Promise<unknown> }[] = [];
-    for (const peer of peers) {
-      const run = peer.contenders.get(comparison);
-      if (!run) continue;
+    const working: Contender[] = [];
+    for (const { name, contenders } of peers) {
+      const make = contenders.get(comparison);
+      if (!make) continue;
       try {
+        const run = await make();
         await run();
-        working.push({ name: peer.name, run });
+        working.push({ name, run });
       } catch (error) {
-        const failure = error instanceof Error ? error.message.split('\n')[0] : String(error);
-        rows.push({ comparison, engine: peer.name, samples: [], failure });
+        rows.push({ comparison, engine: name, samples: [], failure: firstLine(error) });
       }
     }
-    const timings = await interleaved(working, { rounds });
+    const timings = await interleaved(working, { rounds, budgetMs: BUDGET_MS, warm: true });
     const flops = flopsOf(comparison);
     for (const { name, median, samples } of timings) {
       rows.push({ comparison, engine: name, median, samples });
       const rate = flops > 0 ? `${(flops / median / 1e6).toFixed(1).padStart(8)} GFLOP/s` : ''.padStart(16);
-      const ratio = median / timings[0].median;
       console.log(
-        `${comparison.padEnd(52)} ${name.padEnd(30)} ${median.toFixed(2).padStart(10)} ms ${rate}  ${ratio.toFixed(2)}×`,
+        `${comparison.padEnd(46)} ${name.padEnd(60)} ${median.toFixed(2).padStart(10)} ms ${rate}  ${(median / timings[0].median).toFixed(2)}×`,
       );
     }
   }
   return rows;
 }
 
-function torchRows(software: boolean, rounds: number): PeerRow[] {
-  const modes = software
-    ? [['cpu', String(rounds), '2']]
-    : [
-        ['cuda', String(rounds), 'fp32'],
-        ['cuda', String(rounds), 'tf32'],
-      ];
-  const rows: PeerRow[] = [];
-  for (const args of modes) {
-    const result = torch(args);
-    if (!result) {
-      console.log('PyTorch: no python3 with torch here.');
-      return rows;
-    }
-    for (const [comparison, median] of result.medians) {
-      rows.push({ comparison, engine: result.name, median, samples: result.samples.get(comparison) ?? [] });
-      console.log(`${comparison.padEnd(52)} ${result.name.padEnd(30)} ${median.toFixed(2).padStart(10)} ms`);
-    }
-  }
-  return rows;
+async function startTorch(software: boolean): Promise<Torch[]> {
+  const started = software ? [await Torch.cpu()] : [await Torch.cuda('fp32'), await Torch.cuda('tf32')];
+  const torches = started.filter((torch) => torch !== undefined);
+  if (torches.length === 0) console.log('PyTorch: no python3 with torch here.');
+  return torches;
 }
+
+const formatStep = (s: StepRow): string => {
+  const peers = s.peers.map(
+    (p) =>
+      `${p.engine} ${p.median.toFixed(1)} ms: ${(p.median / s.median).toFixed(2)}× PyTorch, losses differ by ${p.lossDifference.toExponential(1)}`,
+  );
+  const kernels = s.dominant.map((d) => `${d.kernel} ${(100 * d.share).toFixed(0)} %`).join(', ');
+  return [
+    `${s.title.padEnd(42)} batch ${s.batch}  ${s.median.toFixed(1)} ms (${s.min.toFixed(1)}–${s.max.toFixed(1)}, n ${s.samples.length})  ${s.dispatches} dispatches, ${s.hostMicroseconds.toFixed(1)} µs host each; ${kernels}`,
+    ...peers,
+    formatMemory(s.memory),
+  ].join('\n    ');
+};
 
 async function run(filter: string | undefined, flags: Flags): Promise<void> {
   const device = await openDevice();
@@ -101,27 +109,32 @@ async function run(filter: string | undefined, flags: Flags): Promise<void> {
   const about = describeRun(device, command);
   console.log(`${device.name}: ${kindOf(device.info)}`);
   const ceilings = await measureCeilings(device);
-  console.log(`ceilings: ${ceilings.gflops.toFixed(1)} GFLOP/s, ${ceilings.gbps.toFixed(1)} GB/s (measured)\n`);
+  console.log(
+    `ceilings: ${ceilings.gflops.toFixed(1)} GFLOP/s, ${ceilings.gbps.toFixed(1)} GB/s (${ceilings.gbpsBy}); copyBufferToBuffer ${ceilings.copyGbps.toFixed(1)} GB/s\n`,
+  );
   const quick = flags.quick ?? false;
   const base = { quick, ...(filter && { filter }) };
   const ladder = flags.ladder
     ? await runLadder(device, ceilings, { ...base, onRow: (r) => console.log(formatRow(r)) })
     : [];
+  const torch = flags.peers ? await startTorch(device.traits.software) : [];
   const steps = flags.steps
     ? await runSteps(device, {
         ...base,
-        onRow: (s) =>
-          console.log(
-            `${s.title.padEnd(38)} batch ${s.batch}  ${s.median.toFixed(1)} ms  ${s.dispatches} dispatches, ${s.hostMicroseconds.toFixed(1)} µs host each; ${s.dominant.map((d) => `${d.kernel} ${(100 * d.share).toFixed(0)} %`).join(', ')}`,
-          ),
+        rounds: flags.rounds,
+        torch,
+        onStart: (title) => process.stderr.write(pc.dim(`${title} …\n`)),
+        onRow: (s) => console.log(formatStep(s)),
       })
     : [];
   const data = flags.steps && !filter ? await measureDecoding() : undefined;
   const peers: PeerRow[] = [];
   if (flags.peers) {
     const { kindergrad } = await import('./peers/kindergrad.ts');
-    peers.push(...(await comparePeers(await platform().gpu(), await kindergrad(device), flags.rounds, filter)));
-    peers.push(...torchRows(device.traits.software, flags.rounds));
+    const others = await startPeers(await platform().gpu());
+    const all = [kindergrad(device), ...others, ...torch.map(({ peer }) => peer)];
+    peers.push(...(await comparePeers(all, flags.rounds, filter)));
+    for (const one of torch) one.close();
   }
   const results: Results = { ...about, ceilings, ladder, steps, ...(data && { data }), peers };
   await mkdir(dirname(flags.json), { recursive: true });

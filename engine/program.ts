@@ -28,6 +28,8 @@ export interface ProgramPlan {
   readonly temporaryBytes: number;
   /** What the temporaries would take without sharing. */
   readonly unsharedBytes: number;
+  /** What the forward pass keeps for the backward pass, weights and inputs not counted; of several passes the most. */
+  readonly savedBytes: number;
   readonly buffers: number;
 }
 
@@ -138,9 +140,17 @@ class TracedProgram<T> implements Program<T> {
     const commands: Command[] = [];
     device.trace = commands;
     let result: T;
+    let savedBytes = 0;
     try {
       const traced = collectTouched(() => scope(this.#step));
       result = traced.result;
+      for (const storages of traced.saved) {
+        const own = [...storages].filter((storage) => !before.has(storage));
+        savedBytes = Math.max(
+          savedBytes,
+          own.reduce((sum, { bytes }) => sum + bytes, 0),
+        );
+      }
       if (result instanceof Promise) {
         result.catch(() => undefined); // it fails on its own first read; the cause is the async step
         throw new KernelError('The step of a program is asynchronous.', {
@@ -194,6 +204,7 @@ class TracedProgram<T> implements Program<T> {
         constants: once.length,
         temporaryBytes: buffers.reduce((n, b) => n + b.size, 0),
         unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
+        savedBytes,
         buffers: buffers.length,
       },
     };

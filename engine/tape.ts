@@ -2,6 +2,7 @@ import { KernelError, ShapeError } from './errors.ts';
 import { add, addInto, copyInto } from './ops/arithmetic.ts';
 import { fill } from './ops/fill.ts';
 import type { DifferentiableOp } from './ops/op.ts';
+import type { Storage } from './runtime/memory.ts';
 import { formatShape, type Shape, Tensor } from './tensor.ts';
 
 /** One operation on the tape: enough to run its backward, and nothing more. */
@@ -33,14 +34,17 @@ export function noGrad<T>(body: () => T): T {
 /** The tensors whose `grad` was set while a program was traced: the program takes them back at its end. */
 let touched: Set<Tensor> | undefined;
 
-export function collectTouched<T>(body: () => T): { result: T; touched: Set<Tensor> } {
-  const before = touched;
-  const mine = new Set<Tensor>();
-  touched = mine;
+/** What each backward pass of the trace found saved for it, by storage. */
+let saved: Set<Storage>[] = [];
+
+export function collectTouched<T>(body: () => T): { result: T; touched: Set<Tensor>; saved: readonly Set<Storage>[] } {
+  const before = { touched, saved };
+  const mine = { touched: new Set<Tensor>(), saved: [] };
+  ({ touched, saved } = mine);
   try {
-    return { result: body(), touched: mine };
+    return { result: body(), ...mine };
   } finally {
-    touched = before;
+    ({ touched, saved } = before);
   }
 }
 
@@ -109,7 +113,9 @@ export function backward(root: Tensor, gradient?: Tensor): void {
       accumulateLeaf(root, seed, seed);
       return;
     }
-    for (const output of reverseTopological(root)) {
+    const order = reverseTopological(root);
+    if (touched) saved.push(new Set(order.flatMap(({ node }) => (node?.saved ?? []).map((t) => t.storage))));
+    for (const output of order) {
       const { node } = output;
       const upstream = gradients.get(output);
       gradients.delete(output);

@@ -12,9 +12,14 @@ export const comparisons = [
   'conv 256@28 forward',
   'conv 256@28 forward + input gradient',
   'conv 256@28 forward + weight gradient',
+  'conv 512@28 forward',
+  'conv 512@28 forward + input gradient',
+  'conv 512@28 forward + weight gradient',
   'VGG16 to pool4, one 224×224 picture',
+  'so-dlse inference, 8 pictures of 100×100',
+  'eigh 32 × 64×64',
+  'log-eig 32 × 64×64 forward + backward',
   'small CNN step',
-  'eigh 32 × 64×64 (ours: log-eig forward + backward)',
 ] as const;
 
 /** One of `comparisons`. Gradients include the forward pass for all: the peers' APIs have no other way. */
@@ -27,14 +32,22 @@ export const convolutions = [
   [256, 28],
 ] as const;
 
+/** One more for those that are fast enough. */
+export const largeConvolution = [512, 28] as const;
+
 /** Channels of VGG16's convolutions up to pool4; a pool follows where the number is 0. */
 export const vgg16Channels = [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0] as const;
 
 export interface Peer {
   /** With its version. */
   readonly name: string;
-  readonly contenders: ReadonlyMap<Comparison, Contender['run']>;
+  /** What sets a comparison up and returns its run. */
+  readonly contenders: ReadonlyMap<Comparison, () => Promise<Contender['run']>>;
 }
+
+/** Every comparison that is ready by itself. */
+export const ready = (runs: ReadonlyMap<Comparison, Contender['run']>): Peer['contenders'] =>
+  new Map([...runs].map(([name, run]) => [name, async () => run]));
 
 /** Operations of each comparison, for GFLOP/s; 0 where the count means little. */
 export function flopsOf(comparison: Comparison): number {

@@ -1,84 +1,87 @@
-"""Times the comparisons in PyTorch on the CPU, or with `cuda` on the GPU (TF32 off and on); prints JSON."""
+"""
+Serves PyTorch measurements to the bench: one JSON request a line on stdin, one reply a line on stdout.
+
+    {"prepare": "conv 64@56 forward"}                      a kernel comparison (torch_kernels.py)
+    {"prepare": {"step": …, "file": …, …}}                 a training step (torch_steps.py)
+    {"sample": true}      runs it once: {"milliseconds": …, "losses": {…}}
+
+Arguments: `cpu THREADS`, or `cuda fp32` and `cuda tf32`.
+"""
+import gc
 import json
+import math
+import pathlib
 import sys
 import time
 
 import torch
-import torch.nn.functional as F
 
-device = sys.argv[1]
-rounds = int(sys.argv[2])
-if device == "cpu":
-    torch.set_num_threads(int(sys.argv[3]))
-sync = torch.cuda.synchronize if device == "cuda" else lambda: None
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path += [str(HERE), str(HERE.parents[1] / "test" / "reference")]
 
+import torch_kernels  # noqa: E402
+import torch_steps  # noqa: E402
 
-def timed(run):
-    samples = []
-    for i in range(rounds + 1):
-        start = time.perf_counter()
-        run()
-        sync()
-        samples.append(1000 * (time.perf_counter() - start))
-    return samples[1:]
+device, mode = sys.argv[1:]
 
 
-def comparisons():
-    a, b = torch.randn(1024, 1024, device=device), torch.randn(1024, 1024, device=device)
-    yield "matmul 1024³", lambda: a @ b
-    for c, side in ((64, 56), (128, 28), (256, 28)):
-        x = torch.randn(8, c, side, side, device=device)
-        w = torch.randn(c, c, 3, 3, device=device)
-        g = torch.randn(8, c, side, side, device=device)
-
-        def gradient(leaf, x=x, w=w, g=g):
-            leaf.requires_grad_(True)
-            y = F.conv2d(x, w, padding=1)
-            torch.autograd.grad(y, leaf, g)
-            leaf.requires_grad_(False)
-
-        yield f"conv {c}@{side} forward", lambda x=x, w=w: F.conv2d(x, w, padding=1)
-        yield f"conv {c}@{side} forward + input gradient", lambda x=x, f=gradient: f(x)
-        yield f"conv {c}@{side} forward + weight gradient", lambda w=w, f=gradient: f(w)
-    layers, channels = [], 3
-    for width in (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0):
-        if width:
-            layers += [torch.nn.Conv2d(channels, width, 3, padding=1), torch.nn.ReLU(inplace=True)]
-            channels = width
-        else:
-            layers.append(torch.nn.MaxPool2d(2))
-    vgg, picture = torch.nn.Sequential(*layers).to(device).eval(), torch.randn(1, 3, 224, 224, device=device)
-
-    def extract():
-        with torch.no_grad():
-            vgg(picture)
-
-    yield "VGG16 to pool4, one 224×224 picture", extract
-    net = torch.nn.Sequential(
-        torch.nn.Conv2d(1, 16, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
-        torch.nn.Conv2d(16, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.MaxPool2d(2),
-        torch.nn.Flatten(), torch.nn.Linear(32 * 49, 10),
-    ).to(device)
-    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
-    x, y = torch.randn(64, 1, 28, 28, device=device), torch.randn(64, 10, device=device)
-
-    def step():
-        optimizer.zero_grad()
-        F.mse_loss(net(x), y).backward()
-        optimizer.step()
-
-    yield "small CNN step", step
-    m = torch.randn(32, 128, 64, device=device)
-    spd = m.transpose(1, 2) @ m / 127
-    yield "eigh 32 × 64×64 (ours: log-eig forward + backward)", lambda: torch.linalg.eigh(spd)
+def blas():
+    """The BLAS that is mapped into this process, by its file's name."""
+    with open("/proc/self/maps") as maps:
+        files = {line.split("/")[-1].strip() for line in maps if ".so" in line}
+    named = sorted(f.split(".so")[0].removeprefix("lib") for f in files if "blas" in f or "mkl_core" in f)
+    # libblas.so is often only the door to another one.
+    return ", ".join(name for name in dict.fromkeys(named) if name != "blas") or "reference BLAS"
 
 
-blas = "MKL" if torch.backends.mkl.is_available() else "other BLAS"
-if device == "cuda":
-    tf32 = sys.argv[3] == "tf32"
-    torch.backends.cuda.matmul.allow_tf32 = tf32
-    torch.backends.cudnn.allow_tf32 = tf32
-    name = f"PyTorch {torch.__version__} ({torch.cuda.get_device_name()}, TF32 {'on' if tf32 else 'off'})"
-else:
-    name = f"PyTorch {torch.__version__} (CPU, {torch.get_num_threads()} threads, {blas})"
-print(json.dumps({"name": name, "samples": {key: timed(run) for key, run in comparisons()}}))
+def about():
+    if device == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = mode == "tf32"
+        torch.set_default_tensor_type("torch.cuda.FloatTensor")
+        return f"PyTorch {torch.__version__} ({torch.cuda.get_device_name()}, TF32 {'on' if mode == 'tf32' else 'off'})"
+    torch.set_num_threads(int(mode))
+    library = "MKL" if torch.backends.mkl.is_available() else blas() if sys.platform == "linux" else "unknown BLAS"
+    onednn = "oneDNN" if torch.backends.mkldnn.is_available() else "no oneDNN"
+    return f"PyTorch {torch.__version__} (CPU, {torch.get_num_threads()} threads, {library}, {onednn})"
+
+
+def prepare(work):
+    make = torch_kernels.make if isinstance(work, str) else torch_steps.make
+    return make(work, device)
+
+
+def sample(run):
+    if device == "cuda":
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    losses = run()
+    if device == "cuda":
+        torch.cuda.synchronize()
+    milliseconds = 1000 * (time.perf_counter() - start)
+    # The BLAS's threads spin for some milliseconds before they sleep; the next engine's turn should not pay for it.
+    time.sleep(0.05)
+    losses = losses if isinstance(losses, dict) else {}
+    if not all(math.isfinite(loss) for loss in losses.values()):
+        raise FloatingPointError(f"the losses are {losses}")
+    return {"milliseconds": milliseconds, "losses": losses}
+
+
+def main():
+    run = None
+    reply = lambda message: print(json.dumps(message), flush=True)
+    reply({"name": about(), "works": list(torch_kernels.works)})
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "prepare" in request:
+                run = None
+                gc.collect()
+                run = prepare(request["prepare"])
+                reply({})
+            else:
+                reply(sample(run))
+        except Exception as error:  # the bench reports it and goes on
+            reply({"error": f"{type(error).__name__}: {error}"})
+
+
+main()

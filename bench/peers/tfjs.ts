@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module';
 import type * as Tf from '@tensorflow/tfjs-core';
-import { type Comparison, convolutions, type Peer, vgg16Channels } from './contenders.ts';
+import { type Comparison, convolutions, type Peer, ready, vgg16Channels } from './contenders.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -92,5 +92,5 @@ export async function tfjs(gpu: GPU): Promise<Peer> {
     await loss?.data();
     loss?.dispose();
   });
-  return { name: `TensorFlow.js ${tf.version_core} (WebGPU)`, contenders };
+  return { name: `TensorFlow.js ${tf.version_core} (WebGPU)`, contenders: ready(contenders) };
 }

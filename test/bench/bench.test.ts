@@ -58,20 +58,24 @@ describe('page', () => {
     const results: Results = {
       command: 'npm run bench',
       date: '2026-01-01',
+      commit: 'abc',
       adapter,
       machine: { cpu: 'cpu', cores: 2, system: 'linux', node: '20' },
-      ceilings: { gflops: 100, gbps: 10 },
+      ceilings: { gflops: 100, gbps: 10, gbpsBy: 'a copy', copyGbps: 20 },
       ladder: [],
       steps: [],
       peers: [
-        { comparison: 'matmul 1024³', engine: 'kindergrad', median: 20, samples: [20] },
+        { comparison: 'matmul 1024³', engine: 'kindergrad', median: 20, samples: [19, 20, 25] },
         { comparison: 'matmul 1024³', engine: 'other', median: 200, samples: [200] },
+        { comparison: 'VGG16 to pool4', engine: 'other', samples: [], failure: 'no such kernel' },
       ],
     };
     const page = renderPage(results);
     expect(page).toContain('software Vulkan on the CPU, no GPU number');
-    expect(page).toContain('20.0 ms, 107.4 GFLOP/s');
-    expect(page).toContain('200 ms, 10.7 GFLOP/s (10.00×)');
+    expect(page).toContain('software adapter');
+    expect(page).toContain('| matmul 1024³ | 20.0 (19.0–25.0) ms, 107.4 GFLOP/s | 200 ms, 10.7 GFLOP/s |');
+    expect(page).toContain('| matmul 1024³ | 10.00× |');
+    expect(page).toContain('- other: VGG16 to pool4: no such kernel');
     expect(flopsOf('conv 64@56 forward + input gradient')).toBe(2 * flopsOf('conv 64@56 forward'));
   });
 });

@@ -90,15 +90,60 @@ def decisions(rng):
     return [-1 if step < POOL else int(rng.integers(POOL)) if rng.random() < 0.5 else -2 for step in range(STEPS)]
 
 
+def networks(ngf, ndf, blocks):
+    return {
+        "G_A": generator(ngf, blocks),
+        "G_B": generator(ngf, blocks),
+        "D_A": discriminator(ndf),
+        "D_B": discriminator(ndf),
+    }
+
+
+class Trainer:
+    """Both updates of one step after another; `pools` by domain."""
+
+    def __init__(self, nets, pools, weight, identity, lr=2e-4):
+        parameters = lambda *names: [p for name in names for p in nets[name].parameters()]
+        adam = lambda *names: torch.optim.Adam(parameters(*names), lr=lr, betas=(0.5, 0.999))
+        self.nets, self.pools, self.weight, self.identity = nets, pools, weight, identity
+        self.optim_g, self.optim_d = adam("G_A", "G_B"), adam("D_A", "D_B")
+
+    def step(self, a, b):
+        """a, b NCHW. Returns the losses by name and the generated pictures."""
+        nets, weight = self.nets, self.weight
+        l1, mse = nn.L1Loss(), lambda x, target: ((x - target) ** 2).mean()
+        for name in ("D_A", "D_B"):
+            nets[name].requires_grad_(False)
+        fake_b, fake_a = nets["G_A"](a), nets["G_B"](b)
+        rec_a, rec_b = nets["G_B"](fake_b), nets["G_A"](fake_a)
+        idt_a, idt_b = nets["G_A"](b), nets["G_B"](a)
+        score = nets["D_A"](fake_b)
+        terms = {
+            "G_A": mse(score, 1.0),
+            "G_B": mse(nets["D_B"](fake_a), 1.0),
+            "cycle_A": l1(rec_a, a) * weight,
+            "cycle_B": l1(rec_b, b) * weight,
+            "idt_A": l1(idt_a, b) * weight * self.identity,
+            "idt_B": l1(idt_b, a) * weight * self.identity,
+        }
+        self.optim_g.zero_grad()
+        sum(terms.values()).backward()
+        self.optim_g.step()
+        for name in ("D_A", "D_B"):
+            nets[name].requires_grad_(True)
+        self.optim_d.zero_grad()
+        for name, target, domain, fake in (("D_A", b, "B", fake_b), ("D_B", a, "A", fake_a)):
+            old = self.pools[domain].query(fake.detach())
+            terms[name] = 0.5 * (mse(nets[name](target), 1.0) + mse(nets[name](old), 0.0))
+            terms[name].backward()
+        self.optim_d.step()
+        return terms, {"fake_B": fake_b, "rec_A": rec_a, "idt_A": idt_a, "D_A.fake_B": score}
+
+
 def trace():
     rng = np.random.default_rng(1703)
     c = CONFIG
-    nets = {
-        "G_A": generator(c["ngf"], c["blocks"]),
-        "G_B": generator(c["ngf"], c["blocks"]),
-        "D_A": discriminator(c["ndf"]),
-        "D_B": discriminator(c["ndf"]),
-    }
+    nets = networks(c["ngf"], c["ndf"], c["blocks"])
     tensors = {}
     for name, net in nets.items():
         for key, p in net.named_parameters():
@@ -108,38 +153,14 @@ def trace():
     real = {"A": pictures(rng, 0.0), "B": pictures(rng, 1.0)}
     tensors |= {"real_A": real["A"], "real_B": real["B"]}
     chosen = {"A": decisions(rng), "B": decisions(rng)}
-    pools = {domain: Pool(chosen[domain]) for domain in "AB"}
-    parameters = lambda *names: [p for name in names for p in nets[name].parameters()]
-    adam = lambda *names: torch.optim.Adam(parameters(*names), lr=2e-4, betas=(0.5, 0.999))
-    optim_g, optim_d = adam("G_A", "G_B"), adam("D_A", "D_B")
-    l1, mse = nn.L1Loss(), lambda x, target: ((x - target) ** 2).mean()
+    trainer = Trainer(nets, {domain: Pool(chosen[domain]) for domain in "AB"}, c["lambda"], c["identity"])
     losses = []
     for step in range(1, STEPS + 1):
         a, b = (nchw(torch.tensor(real[d][step - 1 : step])) for d in "AB")
-        fake_b, fake_a = nets["G_A"](a), nets["G_B"](b)
-        rec_a, rec_b = nets["G_B"](fake_b), nets["G_A"](fake_a)
-        idt_a, idt_b = nets["G_A"](b), nets["G_B"](a)
-        terms = {
-            "G_A": mse(nets["D_A"](fake_b), 1.0),
-            "G_B": mse(nets["D_B"](fake_a), 1.0),
-            "cycle_A": l1(rec_a, a) * c["lambda"],
-            "cycle_B": l1(rec_b, b) * c["lambda"],
-            "idt_A": l1(idt_a, b) * c["lambda"] * c["identity"],
-            "idt_B": l1(idt_b, a) * c["lambda"] * c["identity"],
-        }
-        optim_g.zero_grad()
-        sum(terms.values()).backward()
-        optim_g.step()
-        if step == 1:
-            tensors |= {"fake_B": nhwc(fake_b), "rec_A": nhwc(rec_a), "idt_A": nhwc(idt_a)}
-            tensors["D_A.fake_B"] = nhwc(nets["D_A"](fake_b))
-        optim_d.zero_grad()
-        for name, target, domain, fake in (("D_A", b, "B", fake_b), ("D_B", a, "A", fake_a)):
-            old = pools[domain].query(fake.detach())
-            terms[name] = 0.5 * (mse(nets[name](target), 1.0) + mse(nets[name](old), 0.0))
-            terms[name].backward()
-        optim_d.step()
+        terms, made = trainer.step(a, b)
         losses.append([terms[name].item() for name in LOSSES])
+        if step == 1:
+            tensors |= {name: nhwc(picture) for name, picture in made.items()}
         if step in (1, STEPS):
             for name, net in nets.items():
                 for key, p in net.named_parameters():

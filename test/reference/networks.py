@@ -58,6 +58,12 @@ class State:
         y = nhwc(F.conv2d(nchw(x), weight, bias, padding=1))
         return self.relu(self.norm(number.replace("conv", "bn"), y) if self.batch_norm else y)
 
+    def re_eig(self, matrix):
+        return s.re_eig(matrix)
+
+    def log_eig(self, matrix):
+        return s.log_eig(matrix)
+
     def linear(self, key, x, features, bias):
         weight = self.weight(key, (features, x.shape[1]))
         return F.linear(x, weight, self.bias(key, (features,)) if bias else None)
@@ -93,9 +99,9 @@ def covariance_head(state, x, width):
     rows = channels
     for index, columns in enumerate((128, 64), 1):
         columns = scaled(columns, width)
-        matrix = s.re_eig(s.bi_map(matrix, state.stiefel(f"head.bimap{index}", rows, columns)))
+        matrix = state.re_eig(s.bi_map(matrix, state.stiefel(f"head.bimap{index}", rows, columns)))
         rows = columns
-    return s.log_eig(matrix).reshape(batch, -1)
+    return state.log_eig(matrix).reshape(batch, -1)
 
 
 def classifier(state, x, width, classes):

@@ -20,3 +20,17 @@ def write(path, tensors, metadata):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(struct.pack("<Q", len(text)) + text + b"".join(chunks))
     return offset + len(text) + 8
+
+
+def read(path):
+    """The arrays of a file whose tensors are F32 or I32."""
+    with open(path, "rb") as file:
+        (size,) = struct.unpack("<Q", file.read(8))
+        header, data = json.loads(file.read(size)), file.read()
+    dtypes = {"F32": np.float32, "I32": np.int32}
+    arrays = {}
+    for name, about in header.items():
+        if name != "__metadata__":
+            start, end = about["data_offsets"]
+            arrays[name] = np.frombuffer(data[start:end], dtypes[about["dtype"]]).reshape(about["shape"])
+    return arrays
