@@ -3,6 +3,7 @@ import { depthwiseConv2dWeightGradient } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
+import { winogradConv2dWeightGradient } from './winograd.ts';
 
 export const conv2dWeightGradientKernel = defineKernel({
   name: 'conv2dWeightGradient',
@@ -25,6 +26,7 @@ export const conv2dWeightGradientKernel = defineKernel({
     },
     depthwiseConv2dWeightGradient,
     laneConv2dWeightGradient,
+    winogradConv2dWeightGradient,
     tiledConv2dWeightGradient,
   ],
 });

@@ -89,40 +89,6 @@ ${laneStore(rows)}
 `;
 }
 
-/** Products of whole matrices side by side, `batch` of them, for kernels that contain one; sizes are multiples of 4. */
-export function laneProduct(
-  form: 'nn' | 'nt',
-  product: {
-    readonly batch: number;
-    readonly m: number;
-    readonly n: number;
-    readonly k: number;
-    readonly bind: { readonly left: string; readonly right: string; readonly bias: string; readonly out: string };
-  },
-): Pass {
-  const { batch, m, n, k, bind } = product;
-  const rows = 32;
-  return {
-    source: generated(import.meta.url, `matmul/lanes-${form}-${rows}`, () => laneMatmulText(form, rows)),
-    bind,
-    params: {
-      m,
-      n,
-      k,
-      leftPitch: k / 4,
-      rightPitch: (form === 'nt' ? k : n) / 4,
-      outPitch: n / 4,
-      inner: batch,
-      leftOuter: 0,
-      leftInner: (m * k) / 4,
-      rightOuter: 0,
-      rightInner: (k * n) / 4,
-      slope: 1,
-    },
-    workgroups: [Math.ceil(m / rows), Math.ceil(n / LANE_COLUMNS), batch],
-  };
-}
-
 export const laneMatmul: Variant = {
   name: 'lanes',
   adds: 'operands in the 8 lanes of a CPU subgroup, factors by broadcast, up to 32 × 32 in registers; odd sizes padded first',

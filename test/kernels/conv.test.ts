@@ -70,7 +70,7 @@ const cases: Case[] = [
     options: { padding: [0, 2], activation: 'sigmoid' },
     bias: true,
   },
-  // 65 × 65 tiles of 16 pixels: more than one chunk of Winograd's, each 2720 tiles at 32 channels
+  // 65 × 65 tiles of 16 pixels: more than one chunk of Winograd's, each 1820 tiles at up to 32 channels
   { name: 'many tiles', x: [1, 260, 260, 4], w: [3, 3, 4, 32], options: { padding: 1 } },
   { name: 'many positions', x: [4, 40, 40, 4], w: [3, 3, 4, 8], options: { padding: 1 }, bias: true },
   {
@@ -110,9 +110,9 @@ describe('every variant of the convolutions against the naive one', () => {
       const found = await run(one, rung);
       expected.values.forEach((values, i) => {
         const label = `${rung}: ${expected.labels[i]}`;
-        // Winograd's transforms cost digits: 5e-6 to 1.1e-5 of the largest value were measured.
+        // Winograd's transforms cost digits: up to 2.1e-5 of the largest value was measured (winograd.test.ts).
         const largest = values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-        const atol = rung === 'winograd' ? 2e-5 * largest : 2e-6 + depth * 2 ** -24;
+        const atol = rung === 'winograd' ? 3e-5 * largest : 2e-6 + depth * 2 ** -24;
         expectClose(found.values[i], values, { atol, label });
       });
     }

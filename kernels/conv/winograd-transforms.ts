@@ -1,0 +1,268 @@
+import { generated, type WgslSource } from '../kernel.ts';
+
+/**
+ * Winograd's minimal filtering F(m × m, 3 × 3) (Lavin & Gray 2016, arXiv 1509.09308): Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for m × m
+ * outputs from n × n inputs, n = m + 2: n² products in place of 9 m². It is bilinear in g and d, so its adjoints give the
+ * gradients by the same matrices: for the filter, Gᵀ[(Bᵀ d B) ⊙ (A ∂Y Aᵀ)]G.
+ */
+interface Algorithm {
+  /** Bᵀ, n × n. */
+  readonly input: Matrix;
+  /** Aᵀ, m × n. */
+  readonly output: Matrix;
+  /** G, n × 3. */
+  readonly filter: Matrix;
+}
+
+type Matrix = readonly (readonly number[])[];
+
+/** m: outputs per side of a tile. */
+export type TileSide = 2 | 4;
+
+const algorithms: Readonly<Record<TileSide, Algorithm>> = {
+  2: {
+    input: [
+      [1, 0, -1, 0],
+      [0, 1, 1, 0],
+      [0, -1, 1, 0],
+      [0, 1, 0, -1],
+    ],
+    output: [
+      [1, 1, 1, 0],
+      [0, 1, -1, -1],
+    ],
+    filter: [
+      [1, 0, 0],
+      [1 / 2, 1 / 2, 1 / 2],
+      [1 / 2, -1 / 2, 1 / 2],
+      [0, 0, 1],
+    ],
+  },
+  4: {
+    input: [
+      [4, 0, -5, 0, 1, 0],
+      [0, -4, -4, 1, 1, 0],
+      [0, 4, -4, -1, 1, 0],
+      [0, -2, -1, 2, 1, 0],
+      [0, 2, -1, -2, 1, 0],
+      [0, 4, 0, -5, 0, 1],
+    ],
+    output: [
+      [1, 1, 1, 1, 1, 0],
+      [0, 1, -1, 2, -2, 0],
+      [0, 1, 1, 4, 4, 0],
+      [0, 1, -1, 8, -8, 1],
+    ],
+    filter: [
+      [1 / 4, 0, 0],
+      [-1 / 6, -1 / 6, -1 / 6],
+      [-1 / 6, 1 / 6, -1 / 6],
+      [1 / 24, 1 / 12, 1 / 6],
+      [1 / 24, -1 / 12, 1 / 6],
+      [0, 0, 1],
+    ],
+  },
+};
+
+const transpose = (a: Matrix): Matrix => a[0].map((_, k) => a.map((row) => row[k]));
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+const lines = (n: number, text: (i: number) => string): string => range(n).map(text).join('\n');
+const number = (value: number): string => (Number.isInteger(value) ? `${value}.0` : `${value}`);
+
+/** Σ row[k] · name_k, zeros left out. */
+const combination = (row: readonly number[], name: string): string =>
+  row.flatMap((c, k) => (c === 0 ? [] : c === 1 ? `${name}${k}` : `${number(c)} * ${name}${k}`)).join(' + ');
+
+/** values[index], by comparisons: an indexed array would live in memory. */
+const pick = (values: readonly number[], index: string): string =>
+  values.reduce((text, v, k) => (v === 0 ? text : `select(${text}, ${number(v)}, ${index} == ${k}u)`), '0.0');
+
+/**
+ * T d Tᵀ of a matrix of vec4, as text. One side is a loop, so that few loads and stores stand in the text (each costs
+ * tens of milliseconds of compiling on software Vulkan): over the input's lines when T shrinks, over the output's when it
+ * grows. `load(r, k)` is element (r, k), `store(i, j, value)` the statement that keeps one; r and i may be variables.
+ */
+function transformText(
+  matrix: Matrix,
+  load: (r: string, k: number) => string,
+  store: (i: string, j: number, value: string) => string,
+  start: (i: number, j: number) => string = () => 'vec4f(0.0)',
+): string {
+  const [q, p] = [matrix.length, matrix[0].length];
+  const columns = transpose(matrix);
+  if (q > p) {
+    return `${lines(p, (r) => lines(p, (k) => `  let d${r}_${k} = ${load(`${r}u`, k)};`))}
+  for (var i = 0u; i < ${q}u; i++) {
+${lines(p, (r) => `    let w${r} = ${pick(columns[r], 'i')};`)}
+${lines(
+  p,
+  (k) =>
+    `    let v${k} = ${range(p)
+      .map((r) => `w${r} * d${r}_${k}`)
+      .join(' + ')};`,
+)}
+${lines(q, (j) => `    ${store('i', j, combination(matrix[j], 'v'))}`)}
+  }`;
+  }
+  return `${lines(q, (i) => lines(q, (j) => `  var t${i}_${j} = ${start(i, j)};`))}
+  for (var r = 0u; r < ${p}u; r++) {
+${lines(p, (k) => `    let d${k} = ${load('r', k)};`)}
+${lines(q, (j) => `    let v${j} = ${combination(matrix[j], 'd')};`)}
+${lines(q, (i) => `    let w${i} = ${pick(matrix[i], 'r')};`)}
+${lines(q, (i) => lines(q, (j) => `    t${i}_${j} += w${i} * v${j};`))}
+  }
+${lines(q, (i) => lines(q, (j) => `  ${store(`${i}u`, j, `t${i}_${j}`)}`))}`;
+}
+
+/** A tile's place: its picture, and the upper left of its m × m outputs. */
+const tileText = (m: TileSide): string => `
+struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, firstTile: u32, tiles: u32, pitch: u32, allTiles: u32, padY: i32, padX: i32, slope: f32 }
+var<immediate> params: Params;
+
+struct Tile { picture: u32, top: u32, left: u32 }
+
+fn tileAt(index: u32) -> Tile {
+  return Tile(index / (params.across * params.down), index / params.across % params.down * ${m}u, index % params.across * ${m}u);
+}
+`;
+
+/** Pixels of a tile, spread to n² numbers: of the inputs it sees (Bᵀ d B), or of the gradient of its outputs (A ∂Y Aᵀ). */
+function spreadText(m: TileSide, gradient: boolean): string {
+  const { input, output } = algorithms[m];
+  const matrix = gradient ? transpose(output) : input;
+  const n = m + 2;
+  return `// Winograd transform of ${gradient ? `output gradients: W = A ∂Y Aᵀ of a tile's ${m} × ${m} pixels` : `inputs: V = Bᵀ d B of the ${n} × ${n} pixels that a tile's ${m} × ${m} outputs see`}, zeros outside.
+// Panels of 32 channels: [panel][product][tile][32]. One subgroup of 8 lanes: a tile, a panel. Tiles past the last are zeros.
+requires immediate_address_space;
+${tileText(m)}
+@group(0) @binding(0) var<storage, read> src: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> transformed: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = params.firstTile + wid.y;
+  let tile = tileAt(index);
+  let channel = wid.x * 8u + lane;
+  let left = i32(tile.left) - params.padX;
+  let top = i32(tile.top) - params.padY;
+  let exists = index < params.allTiles && channel < params.channels;
+  let pictureAt = i32(tile.picture * params.h);
+${lines(matrix[0].length, (k) => `  let hit${k} = exists && left + ${k} >= 0 && left + ${k} < i32(params.w);`)}
+  let out = (wid.x * ${n * n}u * params.pitch + wid.y) * 8u + lane;
+${transformText(
+  matrix,
+  (r, k) => `pixel(pictureAt, top + i32(${r}), left + ${k}, channel, hit${k})`,
+  (i, j, value) => `transformed[(${n}u * ${i} + ${j}u) * params.pitch * 8u + out] = ${value};`,
+)}
+}
+
+fn pixel(pictureAt: i32, y: i32, x: i32, channel: u32, inLine: bool) -> vec4f {
+  let hit = inLine && y >= 0 && y < i32(params.h);
+  let at = select(0u, u32((pictureAt + y) * i32(params.w) + x) * params.channels + channel, hit);
+  return select(vec4f(0.0), src[at], hit);
+}
+`;
+}
+
+function outputText(m: TileSide): string {
+  const n = m + 2;
+  return `// Winograd output transform: dst = f(Aᵀ M A + bias) of a tile's products, M[panel][tile][product][32].
+// One subgroup of 8 lanes: a tile, a panel.
+requires immediate_address_space;
+${tileText(m)}
+@group(0) @binding(0) var<storage, read> products: array<vec4f>;
+@group(0) @binding(1) var<storage, read> bias: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> dst: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let tile = tileAt(params.firstTile + wid.y);
+  let channel = wid.x * 8u + lane;
+  let productAt = (wid.x * params.tiles + wid.y) * ${8 * n * n}u + lane;
+  let start = bias[channel];
+  let firstLine = tile.picture * params.h + tile.top;
+  let exists = channel < params.channels;
+${transformText(
+  algorithms[m].output,
+  (r, k) => `products[(${n}u * ${r} + ${k}u) * 8u + productAt]`,
+  (i, j, value) =>
+    `if (exists && tile.top + ${i} < params.h && tile.left + ${j}u < params.w) { dst[((firstLine + ${i}) * params.w + tile.left + ${j}u) * params.channels + channel] = select(params.slope * ${value}, ${value}, ${value} > vec4f(0.0)); }`,
+  () => 'start',
+)}
+}
+`;
+}
+
+function filterText(m: TileSide, turned: boolean): string {
+  const n = m + 2;
+  const element = turned
+    ? `let at = ((8u - tap) * params.cin + 4u * column) * params.cout + k;
+  return vec4f(weight[at], weight[at + params.cout], weight[at + 2u * params.cout], weight[at + 3u * params.cout]);`
+    : 'return weight[(tap * params.cin + k) * (params.cout / 4u) + column];';
+  return `// Winograd filter transform: U = G g Gᵀ, ${turned ? 'g turned by half a turn and its channels exchanged: for the input gradient' : 'as the forward pass needs it'}.
+// U[panel of columns][product][k][32 columns], k over ${turned ? 'output' : 'input'} channels, columns over ${turned ? 'input' : 'output'} channels. One subgroup of 8 lanes: a k, a panel.
+requires immediate_address_space;
+
+struct Params { cin: u32, cout: u32, pitch: u32 }
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> weight: array<${turned ? 'f32' : 'vec4f'}>;
+@group(0) @binding(1) var<storage, read_write> filters: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let column = wid.y * 8u + lane;
+  let out = (wid.y * ${n * n}u * params.pitch + wid.x) * 8u + lane;
+${transformText(
+  algorithms[m].filter,
+  (r, k) => `tapAt(3u * ${r} + ${k}u, wid.x, column)`,
+  (i, j, value) => `filters[(${n}u * ${i} + ${j}u) * params.pitch * 8u + out] = ${value};`,
+)}
+}
+
+fn tapAt(tap: u32, k: u32, column: u32) -> vec4f {
+  if (4u * column >= params.${turned ? 'cin' : 'cout'}) { return vec4f(0.0); }
+  ${element}
+}
+`;
+}
+
+function filterGradientText(m: TileSide): string {
+  const n = m + 2;
+  return `// Winograd filter gradient: weight = Gᵀ M G, added to what is there unless \`fresh\`. M[panel][ci][product][32 co].
+// One subgroup of 8 lanes: a ci, a panel of co.
+requires immediate_address_space;
+
+struct Params { channels: u32, pitch: u32, fresh: u32 }
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> products: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> weight: array<vec4f>;
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let column = wid.y * 8u + lane;
+  let productAt = (wid.y * count.x + wid.x) * ${8 * n * n}u + lane;
+  let tapPitch = count.x * params.channels;
+  let at = wid.x * params.channels + min(column, params.channels - 1u);
+  let exists = column < params.channels;
+  let fresh = params.fresh == 1u;
+${transformText(
+  transpose(algorithms[m].filter),
+  (r, k) => `products[(${n}u * ${r} + ${k}u) * 8u + productAt]`,
+  (i, j, value) => `if (exists) { weight[(3u * ${i} + ${j}u) * tapPitch + at] = ${value}; }`,
+  (i, j) => `select(weight[${3 * i + j}u * tapPitch + at], vec4f(0.0), fresh)`,
+)}
+}
+`;
+}
+
+const source = (name: string, m: TileSide, text: () => string): WgslSource =>
+  generated(import.meta.url, `conv/winograd-${name}-${m}`, text);
+
+export const inputTransform = (m: TileSide) => source('input', m, () => spreadText(m, false));
+export const gradientTransform = (m: TileSide) => source('gradient', m, () => spreadText(m, true));
+export const outputTransform = (m: TileSide) => source('output', m, () => outputText(m));
+export const filterTransform = (m: TileSide, turned: boolean) =>
+  source(turned ? 'filter-turned' : 'filter', m, () => filterText(m, turned));
+export const filterGradient = (m: TileSide) => source('filter-gradient', m, () => filterGradientText(m));
