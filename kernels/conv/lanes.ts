@@ -35,7 +35,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let firstDepth = group * params.depth;
   let panelAt = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${LANE_COLUMNS}u + lane;
 ${lines(groups, '  ', (g) => `let row${g} = rowAt(wid.x * ${rows}u + ${8 * g}u + lane, walk);`)}
-${laneAccumulators(rows, 'bias[group * params.columns + min(column, params.columns - 1u)]')}
+${laneAccumulators(rows)}
   var y = 0;
   for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
     var x = 0;
@@ -60,7 +60,8 @@ ${lines(4, '        ', (k) => `let b${k} = weight[weightAt + ${8 * k}u];`)}
   }
   inside = column < params.columns;
   let out = group * params.columns + column;
-${rowStores(rows)}
+  let start = bias[group * params.columns + min(column, params.columns - 1u)];
+${rowStores(rows, ' + start')}
 }
 `;
 }

@@ -17,8 +17,11 @@ fn multiplyAdd(c: vec4f, s: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -
   return c + s.x * b0 + s.y * b1 + s.z * b2 + s.w * b3;
 }`;
 
-export const laneAccumulators = (rows: number, start = 'vec4f(0.0)'): string =>
-  [`  let start = ${start};`, ...range(rows).map((i) => `  var c${i} = start;`)].join('\n');
+/** They start from zero: from a loaded bias, the loop is compiled to code a fifth slower (41 ms against 34 at 1024³). */
+export const laneAccumulators = (rows: number): string =>
+  range(rows)
+    .map((i) => `  var c${i} = vec4f(0.0);`)
+    .join('\n');
 
 /** Left operand a_g: lane l holds row 8g + l, four k in the vec4. Right operand b_0 … b_3: one k each, 4 columns. */
 export const laneStepByRow = (rows: number): string =>
@@ -36,9 +39,9 @@ export const laneStepByDepth = (rows: number): string =>
     })
     .join('\n    ');
 
-export const laneStore = (rows: number): string =>
+export const laneStore = (rows: number, plus = ''): string =>
   range(rows)
-    .map((i) => `  store(${i}u, c${i});`)
+    .map((i) => `  store(${i}u, c${i}${plus});`)
     .join('\n');
 
 /** `text(i)` for i = 0 … n − 1, one per line. */
@@ -48,5 +51,5 @@ export const lines = (n: number, indent: string, text: (i: number) => string): s
     .join('\n');
 
 /** Stores where the row's own lane says: `row_g.out`, broadcast, is where row 8g + l begins. */
-export const rowStores = (rows: number): string =>
-  lines(rows, '  ', (i) => `store(subgroupBroadcast(row${i >> 3}.out, ${i & 7}u), out, c${i});`);
+export const rowStores = (rows: number, plus = ''): string =>
+  lines(rows, '  ', (i) => `store(subgroupBroadcast(row${i >> 3}.out, ${i & 7}u), out, c${i}${plus});`);

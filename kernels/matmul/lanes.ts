@@ -17,10 +17,10 @@ function laneMatmulText(form: Form, rows: number): string {
   const byDepth = form === 'tn';
   const leftBase = byDepth
     ? `  leftAt += min(row / 4u + lane, leftPitch - 1u);`
-    : lines(groups, '  ', (g) => `var left${g} = leftAt + min(row + ${8 * g}u + lane, params.m - 1u) * leftPitch;`);
+    : lines(groups, '  ', (g) => `let left${g} = leftAt + min(row + ${8 * g}u + lane, params.m - 1u) * leftPitch;`);
   const leftLoad = byDepth
-    ? lines(4, '    ', (k) => `let a${k} = left[leftAt + ${k}u * leftPitch];`)
-    : lines(groups, '    ', (g) => `let a${g} = left[left${g}];`);
+    ? lines(4, '    ', (k) => `let a${k} = left[leftAt + (4u * k + ${k}u) * leftPitch];`)
+    : lines(groups, '    ', (g) => `let a${g} = left[left${g} + k];`);
   // Transposed, lane l loads the four rows of `right` that are its columns, and turns the 4 × 4 block in registers.
   const rightBase =
     form === 'nt'
@@ -30,7 +30,7 @@ function laneMatmulText(form: Form, rows: number): string {
     form === 'nt'
       ? `${lines(4, '    ', (j) => `let q${j} = right[right${j} + k];`)}
 ${lines(4, '    ', (k) => `let b${k} = vec4f(q0[${k}], q1[${k}], q2[${k}], q3[${k}]);`)}`
-      : lines(4, '    ', (k) => `let b${k} = right[rightAt + ${k}u * rightPitch];`);
+      : lines(4, '    ', (k) => `let b${k} = right[rightAt + (4u * k + ${k}u) * rightPitch];`);
   return `// matmul, ${form}: out[b] = f(left[b] · right[b] + bias), one subgroup of 8 lanes per tile of ${rows} × ${LANE_COLUMNS}.
 // Pitches and strides are in vec4; k and the pitches are multiples of 4 numbers, padded with zeros where need be.
 requires immediate_address_space;
@@ -72,19 +72,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   var rightAt = outer * params.rightOuter + inner * params.rightInner;
 ${leftBase}
 ${rightBase}
-${laneAccumulators(rows, 'bias[column]')}
+${laneAccumulators(rows)}
   let steps = params.k / 4u;
   for (var k = 0u; k < steps; k++) {
 ${leftLoad}
 ${rightLoad}
-${byDepth ? '    leftAt += 4u * leftPitch;' : lines(groups, '    ', (g) => `left${g}++;`)}
-${form === 'nt' ? '' : '    rightAt += 4u * rightPitch;'}
     ${byDepth ? laneStepByDepth(rows) : laneStepByRow(rows)}
   }
   firstRow = row;
   outAt = (wid.z * params.m + row) * params.outPitch + column;
   inside = column < params.outPitch;
-${laneStore(rows)}
+  let start = bias[column];
+${laneStore(rows, ' + start')}
 }
 `;
 }

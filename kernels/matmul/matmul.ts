@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { laneMatmul } from './lanes.ts';
+import { packedMatmul } from './packed.ts';
 import { tiledMatmul } from './tiled.ts';
 
 export const matmulKernel = defineKernel({
@@ -41,6 +42,7 @@ export const matmulKernel = defineKernel({
       ],
     },
     laneMatmul,
+    packedMatmul,
     tiledMatmul,
   ],
 });

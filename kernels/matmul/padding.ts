@@ -18,7 +18,7 @@ interface Sizes {
 const isPadded = (s: Sizes): boolean => s.rows !== s.toRows || s.columns !== s.toColumns;
 
 /** Matrices that an operand really has: a shared one counts once. */
-const matrices = (p: Params, side: 'left' | 'right'): number =>
+export const matrices = (p: Params, side: 'left' | 'right'): number =>
   1 + (p.batch / p.inner - 1) * p[`${side}Outer`] + (p.inner - 1) * p[`${side}Inner`];
 
 function sizesOf(p: Params): { left: Sizes; right: Sizes; out: Sizes } {
