@@ -1,3 +1,4 @@
+import { ceil4 } from '../common/repitch.ts';
 import { generated, type Pass } from '../kernel.ts';
 import {
   LANE_COLUMNS,
@@ -11,19 +12,17 @@ import {
 
 const ROWS = 32;
 
-/** The rows' operand: by `row`, [panel of k][b][row][32 k]; by `depth`, [panel of rows][b][k][32 rows]. */
-type Left = 'row' | 'depth';
+/** What a vec4 of the left operand holds: four k of one row, or four rows at one k. */
+type LeftVectors = 'alongDepth' | 'alongRows';
 
-function productText(left: Left): string {
-  const byRow = left === 'row';
-  return `// Winograd's products: out[b] = left[b] · right[b] for every b of n². Operands in panels of 32 columns, read as streams:
-// left ${byRow ? '[panel of k][b][row][32 k]' : '[panel of rows][b][k][32 rows]'}, right [panel][b][k][32], pitches from b to b in rows; out [panel][row][b][32], so
-// that a row's n² numbers, which the next pass takes together, lie together.
-// One subgroup of 8 lanes: ${ROWS} rows × ${LANE_COLUMNS} columns. depth is a multiple of 4.
+function productText(vectors: LeftVectors): string {
+  return `// Winograd's products: out[b] = left[b] · right[b] for every b of n². One subgroup of 8 lanes: ${ROWS} rows × ${LANE_COLUMNS} columns.
+// Operands are read as streams: left[panel of 32 rows][b][k / 4][32 vec4 ${vectors === 'alongDepth' ? 'along k: one per row' : 'along rows: 8 per k'}], right[panel of 32 columns][b][k][8 vec4]. Pitches
+// are in vec4.
 requires immediate_address_space;
 enable subgroups;
 
-struct Params { rows: u32, depth: u32, leftPitch: u32, rightPitch: u32 }
+struct Params { rows: u32, depth: u32, leftPitch: u32, rightPitch: u32, outPanel: u32, outProduct: u32, outRow: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> left: array<vec4f>;
@@ -32,76 +31,96 @@ var<immediate> params: Params;
 
 var<private> firstRow: u32;
 var<private> outAt: u32;
-var<private> rowPitch: u32;
 
 fn store(i: u32, value: vec4f) {
   if (firstRow + i < params.rows) {
-    out[outAt + rowPitch * i] = value;
+    out[outAt + i * params.outRow] = value;
   }
 }
 ${laneMultiplyAdd}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = wid.x * ${ROWS}u;
-  let panel = wid.y * count.z + wid.z;
-  var rightAt = panel * params.rightPitch * 8u + lane;
-${
-  byRow
-    ? `  let leftAt = wid.z * params.leftPitch;
-  let panelPitch = count.z * params.leftPitch * 8u;
-${lines(ROWS / 8, '  ', (g) => `let left${g} = (leftAt + min(row + ${8 * g}u + lane, params.rows - 1u)) * 8u;`)}`
-    : `  var leftAt = (wid.x * count.z + wid.z) * params.leftPitch * 8u + lane;`
-}
+  var leftAt = (wid.x * count.z + wid.z) * params.leftPitch + lane;
+  var rightAt = (wid.y * count.z + wid.z) * params.rightPitch + lane;
 ${laneAccumulators(ROWS)}
   let steps = params.depth / 4u;
   for (var k = 0u; k < steps; k++) {
-${
-  byRow
-    ? `    let offset = (k >> 3u) * panelPitch + (k & 7u);
-${lines(ROWS / 8, '    ', (g) => `let a${g} = left[left${g} + offset];`)}`
-    : lines(4, '    ', (q) => `let a${q} = left[leftAt + ${8 * q}u];`)
-}
+${lines(4, '    ', (q) => `let a${q} = left[leftAt + ${8 * q}u];`)}
 ${lines(4, '    ', (q) => `let b${q} = right[rightAt + ${8 * q}u];`)}
+    leftAt += 32u;
     rightAt += 32u;
-${byRow ? '' : '    leftAt += 32u;'}
-    ${byRow ? laneStepByRow(ROWS) : laneStepByDepth(ROWS)}
+    ${vectors === 'alongDepth' ? laneStepByRow(ROWS) : laneStepByDepth(ROWS)}
   }
-  firstRow = row;
-  rowPitch = count.z * 8u;
-  outAt = ((wid.y * params.rows + row) * count.z + wid.z) * 8u + lane;
+  firstRow = wid.x * ${ROWS}u;
+  outAt = wid.y * params.outPanel + wid.z * params.outProduct + firstRow * params.outRow + lane;
 ${laneStore(ROWS)}
 }
 `;
 }
 
-/**
- * Rows from one product's panel to the next. Odd: at a multiple of 32 rows (4 KiB) all n² numbers of a tile would fall into
- * the same lines of a core's first cache.
- */
-export const pitchOf = (rows: number): number => rows + 1 - (rows % 2);
+export const panels = (n: number): number => Math.ceil(n / 32);
 
-/** `batch` products of rows × depth by depth × columns. */
-export function panelProduct(
-  left: Left,
-  product: {
-    readonly batch: number;
-    readonly rows: number;
-    readonly columns: number;
-    readonly depth: number;
-    readonly bind: { readonly left: string; readonly right: string; readonly out: string };
-  },
-): Pass {
-  const { batch, rows, columns, depth, bind } = product;
+/**
+ * Where a number stands in an operand or a result: [panel][product b][row][lane] and the like, as strides in vec4, and
+ * the bytes of the whole. Strides from product to product are kept off multiples of 4 KiB: a tile's n² numbers are
+ * written or read together and would fall into the same lines of a core's first cache.
+ */
+export interface PanelLayout {
+  /** 32 rows on. */
+  readonly block: number;
+  readonly row: number;
+  /** 32 channels on. */
+  readonly panel: number;
+  /** 4 channels on. */
+  readonly lane: number;
+  readonly product: number;
+  readonly bytes: number;
+}
+
+/** Rows by channels with the channels as depth: [block of 32 rows][product][channel / 4][row]. */
+export function alongDepth(products: number, rows: number, channels: number): PanelLayout {
+  const product = 256 * panels(channels) + 4;
+  const block = products * product;
+  return { block, row: 1, panel: 256, lane: 32, product, bytes: 16 * block * panels(rows) };
+}
+
+/** Rows by channels with the rows as depth, and results: [panel of 32 channels][product][row][channel / 4]. */
+export function alongRows(products: number, rows: number, channels: number): PanelLayout {
+  const product = 8 * (ceil4(rows) + 1);
+  const panel = products * product;
+  return { block: 256, row: 8, panel, lane: 1, product, bytes: 16 * panel * panels(channels) };
+}
+
+/** Results whose next reader takes one row's products together, and only few times: [panel of 32 channels][row][product][channel / 4]. */
+export function productsTogether(products: number, rows: number, channels: number): PanelLayout {
+  const row = 8 * products;
+  return { block: 32 * row, row, panel: rows * row, lane: 1, product: 8, bytes: 16 * rows * row * panels(channels) };
+}
+
+/** `products` products of rows × depth by depth × columns; depth is a multiple of 4. */
+export function panelProduct(product: {
+  readonly vectors: LeftVectors;
+  readonly products: number;
+  readonly rows: number;
+  readonly columns: number;
+  readonly depth: number;
+  readonly layouts: { readonly left: PanelLayout; readonly right: PanelLayout; readonly out: PanelLayout };
+  readonly bind: { readonly left: string; readonly right: string; readonly out: string };
+}): Pass {
+  const { vectors, products, rows, columns, depth, layouts, bind } = product;
   return {
-    source: generated(import.meta.url, `conv/winograd-product-by-${left}`, () => productText(left)),
+    source: generated(import.meta.url, `conv/winograd-product-${vectors}`, () => productText(vectors)),
     bind,
     params: {
       rows,
       depth,
-      leftPitch: pitchOf(left === 'row' ? rows : depth),
-      rightPitch: pitchOf(depth),
+      leftPitch: layouts.left.product,
+      rightPitch: layouts.right.product,
+      outPanel: layouts.out.panel,
+      outProduct: layouts.out.product,
+      outRow: layouts.out.row,
     },
-    workgroups: [Math.ceil(rows / ROWS), Math.ceil(columns / LANE_COLUMNS), batch],
+    workgroups: [panels(rows), panels(columns), products],
   };
 }

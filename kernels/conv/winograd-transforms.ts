@@ -114,15 +114,19 @@ ${lines(q, (i) => lines(q, (j) => `    t${i}_${j} += w${i} * v${j};`))}
 ${lines(q, (i) => lines(q, (j) => `  ${store(`${i}u`, j, `t${i}_${j}`)}`))}`;
 }
 
-/** A tile's place: its picture, and the upper left of its m × m outputs. */
-const tileText = (m: TileSide): string => `
-struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, firstTile: u32, tiles: u32, pitch: u32, allTiles: u32, padY: i32, padX: i32, slope: f32 }
+/** A tile's place: its picture, and the upper left of its m × m outputs. Where its numbers stand: strides in vec4. */
+const tileText = (m: TileSide, more: string): string => `
+struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, firstTile: u32, block: u32, row: u32, panel: u32, lane: u32, product: u32, ${more} }
 var<immediate> params: Params;
 
 struct Tile { picture: u32, top: u32, left: u32 }
 
 fn tileAt(index: u32) -> Tile {
   return Tile(index / (params.across * params.down), index / params.across % params.down * ${m}u, index % params.across * ${m}u);
+}
+
+fn placeOf(tile: u32, panel: u32, lane: u32) -> u32 {
+  return tile / 32u * params.block + tile % 32u * params.row + panel * params.panel + lane * params.lane;
 }
 `;
 
@@ -132,9 +136,9 @@ function spreadText(m: TileSide, gradient: boolean): string {
   const matrix = gradient ? transpose(output) : input;
   const n = m + 2;
   return `// Winograd transform of ${gradient ? `output gradients: W = A ∂Y Aᵀ of a tile's ${m} × ${m} pixels` : `inputs: V = Bᵀ d B of the ${n} × ${n} pixels that a tile's ${m} × ${m} outputs see`}, zeros outside.
-// Panels of 32 channels: [panel][product][tile][32]. One subgroup of 8 lanes: a tile, a panel. Tiles past the last are zeros.
+// One subgroup of 8 lanes: a tile, 32 channels. Tiles past the last are zeros.
 requires immediate_address_space;
-${tileText(m)}
+${tileText(m, 'allTiles: u32, padY: i32, padX: i32')}
 @group(0) @binding(0) var<storage, read> src: array<vec4f>;
 @group(0) @binding(1) var<storage, read_write> transformed: array<vec4f>;
 
@@ -148,11 +152,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let exists = index < params.allTiles && channel < params.channels;
   let pictureAt = i32(tile.picture * params.h);
 ${lines(matrix[0].length, (k) => `  let hit${k} = exists && left + ${k} >= 0 && left + ${k} < i32(params.w);`)}
-  let out = (wid.x * ${n * n}u * params.pitch + wid.y) * 8u + lane;
+  let out = placeOf(wid.y, wid.x, lane);
 ${transformText(
   matrix,
   (r, k) => `pixel(pictureAt, top + i32(${r}), left + ${k}, channel, hit${k})`,
-  (i, j, value) => `transformed[(${n}u * ${i} + ${j}u) * params.pitch * 8u + out] = ${value};`,
+  (i, j, value) => `transformed[(${n}u * ${i} + ${j}u) * params.product + out] = ${value};`,
 )}
 }
 
@@ -166,10 +170,10 @@ fn pixel(pictureAt: i32, y: i32, x: i32, channel: u32, inLine: bool) -> vec4f {
 
 function outputText(m: TileSide): string {
   const n = m + 2;
-  return `// Winograd output transform: dst = f(Aᵀ M A + bias) of a tile's products, M[panel][tile][product][32].
-// One subgroup of 8 lanes: a tile, a panel.
+  return `// Winograd output transform: dst = f(Aᵀ M A + bias) of a tile's products, M[product][tile][channel].
+// One subgroup of 8 lanes: a tile, 32 channels.
 requires immediate_address_space;
-${tileText(m)}
+${tileText(m, 'slope: f32')}
 @group(0) @binding(0) var<storage, read> products: array<vec4f>;
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dst: array<vec4f>;
@@ -178,13 +182,13 @@ ${tileText(m)}
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tile = tileAt(params.firstTile + wid.y);
   let channel = wid.x * 8u + lane;
-  let productAt = (wid.x * params.tiles + wid.y) * ${8 * n * n}u + lane;
+  let productAt = placeOf(wid.y, wid.x, lane);
   let start = bias[channel];
   let firstLine = tile.picture * params.h + tile.top;
   let exists = channel < params.channels;
 ${transformText(
   algorithms[m].output,
-  (r, k) => `products[(${n}u * ${r} + ${k}u) * 8u + productAt]`,
+  (r, k) => `products[(${n}u * ${r} + ${k}u) * params.product + productAt]`,
   (i, j, value) =>
     `if (exists && tile.top + ${i} < params.h && tile.left + ${j}u < params.w) { dst[((firstLine + ${i}) * params.w + tile.left + ${j}u) * params.channels + channel] = select(params.slope * ${value}, ${value}, ${value} > vec4f(0.0)); }`,
   () => 'start',
@@ -203,7 +207,7 @@ function filterText(m: TileSide, turned: boolean): string {
 // U[panel of columns][product][k][32 columns], k over ${turned ? 'output' : 'input'} channels, columns over ${turned ? 'input' : 'output'} channels. One subgroup of 8 lanes: a k, a panel.
 requires immediate_address_space;
 
-struct Params { cin: u32, cout: u32, pitch: u32 }
+struct Params { cin: u32, cout: u32, panel: u32, product: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> weight: array<${turned ? 'f32' : 'vec4f'}>;
@@ -212,11 +216,11 @@ var<immediate> params: Params;
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let column = wid.y * 8u + lane;
-  let out = (wid.y * ${n * n}u * params.pitch + wid.x) * 8u + lane;
+  let out = wid.y * params.panel + wid.x * 8u + lane;
 ${transformText(
   algorithms[m].filter,
   (r, k) => `tapAt(3u * ${r} + ${k}u, wid.x, column)`,
-  (i, j, value) => `filters[(${n}u * ${i} + ${j}u) * params.pitch * 8u + out] = ${value};`,
+  (i, j, value) => `filters[(${n}u * ${i} + ${j}u) * params.product + out] = ${value};`,
 )}
 }
 
@@ -233,7 +237,7 @@ function filterGradientText(m: TileSide): string {
 // One subgroup of 8 lanes: a ci, a panel of co.
 requires immediate_address_space;
 
-struct Params { channels: u32, pitch: u32, fresh: u32 }
+struct Params { channels: u32, fresh: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> products: array<vec4f>;

@@ -1,8 +1,9 @@
+import { ceil4 } from '../common/repitch.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import type { Constants, DeviceTraits, Pass, Variant } from '../kernel.ts';
 import { hasLanes } from './gather.ts';
 import type { ConvParam } from './geometry.ts';
-import { panelProduct, pitchOf } from './winograd-product.ts';
+import { alongDepth, alongRows, type PanelLayout, panelProduct, panels, productsTogether } from './winograd-product.ts';
 import {
   filterGradient,
   filterTransform,
@@ -17,7 +18,8 @@ type Params = Readonly<Record<ConvParam, number>>;
 /** Of one operand of the products: what stands between the passes stays small, and in the cache. */
 const CHUNK_BYTES = 8 * 2 ** 20;
 
-const panels = (channels: number): number => Math.ceil(channels / 32);
+/** A layout as parameters of the transforms. */
+const strides = ({ block, row, panel, lane, product }: PanelLayout) => ({ block, row, panel, lane, product });
 
 const sideOf = (tile: Constants): TileSide => (tile.side === 2 ? 2 : 4);
 
@@ -59,6 +61,15 @@ function winograd(transposed: boolean): Variant<ConvParam> {
     const { dst } = sides(p);
     return grid(m, p.batch, dst.h, dst.w, Math.max(p.cin, p.cout));
   };
+  const layoutsOf = (p: Params, m: TileSide, tiles: number) => {
+    const { src, dst } = sides(p);
+    const products = (m + 2) ** 2;
+    return {
+      filters: alongRows(products, src.channels, dst.channels),
+      transformed: alongDepth(products, tiles, src.channels),
+      products: alongRows(products, tiles, dst.channels),
+    };
+  };
   return {
     name: 'winograd',
     adds: '3 × 3 at stride 1 with a quarter of the products, by F(4 × 4, 3 × 3); rounding error about ten times larger (1e-5 of the largest value); F(2 × 2) where its tiles waste less',
@@ -70,15 +81,9 @@ function winograd(transposed: boolean): Variant<ConvParam> {
       return tileSides(p.batch, dst.h, dst.w);
     },
     scratch: (p, tile) => {
-      const { src, dst } = sides(p);
       const m = sideOf(tile);
-      const vectors = 4 * 32 * (m + 2) ** 2;
-      const { chunk } = gridOf(p, m);
-      return {
-        filters: vectors * pitchOf(src.channels) * panels(dst.channels),
-        transformed: vectors * pitchOf(chunk) * panels(src.channels),
-        products: vectors * pitchOf(chunk) * panels(dst.channels),
-      };
+      const { filters, transformed, products } = layoutsOf(p, m, gridOf(p, m).chunk);
+      return { filters: filters.bytes, transformed: transformed.bytes, products: products.bytes };
     },
     passes: (p, tile) => {
       const { src, dst } = sides(p);
@@ -86,36 +91,43 @@ function winograd(transposed: boolean): Variant<ConvParam> {
       const { down, across, tiles: allTiles, chunks } = gridOf(p, m);
       const slopeOnly = isSlopeOnly(p.activation);
       const [padY, padX] = transposed ? [2 - p.paddingY, 2 - p.paddingX] : [p.paddingY, p.paddingX];
+      const { filters } = layoutsOf(p, m, 1);
       const passes: Pass[] = [
         {
           source: filterTransform(m, transposed),
-          params: { cin: p.cin, cout: p.cout, pitch: pitchOf(src.channels) },
+          params: { cin: p.cin, cout: p.cout, panel: filters.panel, product: filters.product },
           workgroups: [src.channels, panels(dst.channels)],
         },
       ];
       for (const { firstTile, tiles } of chunks) {
-        const shared = {
-          ...{ across, down, firstTile, tiles, pitch: pitchOf(tiles), allTiles, padY, padX },
-          slope: slopeOnly ? p.slope : 1,
-        };
+        const { transformed, products } = layoutsOf(p, m, tiles);
+        const shared = { across, down, firstTile };
         passes.push(
           {
             source: inputTransform(m),
             bind: { src: src.name },
-            params: { ...shared, h: src.h, w: src.w, channels: src.channels / 4 },
+            params: {
+              ...{ ...shared, ...strides(transformed), allTiles, padY, padX },
+              ...{ h: src.h, w: src.w, channels: src.channels / 4 },
+            },
             workgroups: [panels(src.channels), tiles],
           },
-          panelProduct('row', {
-            batch: (m + 2) ** 2,
+          panelProduct({
+            vectors: 'alongDepth',
+            products: (m + 2) ** 2,
             rows: tiles,
             columns: dst.channels,
             depth: src.channels,
+            layouts: { left: transformed, right: filters, out: products },
             bind: { left: 'transformed', right: 'filters', out: 'products' },
           }),
           {
             source: outputTransform(m),
             bind: { dst: dst.name },
-            params: { ...shared, h: dst.h, w: dst.w, channels: dst.channels / 4 },
+            params: {
+              ...{ ...shared, ...strides(products), slope: slopeOnly ? p.slope : 1 },
+              ...{ h: dst.h, w: dst.w, channels: dst.channels / 4 },
+            },
             workgroups: [panels(dst.channels), tiles],
           },
         );
@@ -132,60 +144,67 @@ function winograd(transposed: boolean): Variant<ConvParam> {
 export const winogradConv2d = winograd(false);
 export const winogradConv2dInputGradient = winograd(true);
 
+const weightGradientGrid = (p: Params, m: TileSide) => grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout));
+
+const weightGradientLayouts = (p: Params, m: TileSide, tiles: number) => {
+  const products = (m + 2) ** 2;
+  return {
+    transformed: alongRows(products, tiles, p.cin),
+    gradients: alongRows(products, tiles, p.cout),
+    products: productsTogether(products, p.cin, p.cout),
+  };
+};
+
 export const winogradConv2dWeightGradient: Variant<ConvParam> = {
   name: 'winograd',
   adds: '3 × 3 at stride 1 with a quarter of the products, tiles as the depth of n² products; chunks of tiles added in order',
   supports,
-  suits: (p, traits) =>
-    traits.winograd && p.cin >= 64 && p.cout >= 64 && p.batch * Math.ceil(p.oh / 4) * Math.ceil(p.ow / 4) >= 32,
+  suits: (p, traits) => traits.winograd && p.cin >= 64 && p.cout >= 64 && weightGradientGrid(p, 4).tiles >= 32,
   tiles: (p) => tileSides(p.batch, p.oh, p.ow),
   scratch: (p, tile) => {
     const m = sideOf(tile);
-    const vectors = 4 * 32 * (m + 2) ** 2;
-    const depth = Math.ceil(grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout)).chunk / 4) * 4;
-    return {
-      transformed: vectors * pitchOf(depth) * panels(p.cin),
-      gradients: vectors * pitchOf(depth) * panels(p.cout),
-      products: vectors * pitchOf(p.cin) * panels(p.cout),
-    };
+    const { transformed, gradients, products } = weightGradientLayouts(p, m, weightGradientGrid(p, m).chunk);
+    return { transformed: transformed.bytes, gradients: gradients.bytes, products: products.bytes };
   },
   passes: (p, tile) => {
     const m = sideOf(tile);
-    const { down, across, chunks } = grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout));
+    const { down, across, chunks } = weightGradientGrid(p, m);
     return chunks.flatMap(({ firstTile, tiles }): Pass[] => {
-      const depth = Math.ceil(tiles / 4) * 4;
-      const shared = {
-        across,
-        down,
-        firstTile,
-        tiles: depth,
-        pitch: pitchOf(depth),
-        allTiles: firstTile + tiles,
-        slope: 1,
-      };
+      // By fours: the last few of the depth are zeros.
+      const depth = ceil4(tiles);
+      const { transformed, gradients, products } = weightGradientLayouts(p, m, tiles);
+      const shared = { across, down, firstTile, allTiles: firstTile + tiles };
       return [
         {
           source: inputTransform(m),
           bind: { src: 'x' },
-          params: { ...shared, h: p.h, w: p.w, channels: p.cin / 4, padY: p.paddingY, padX: p.paddingX },
+          params: {
+            ...{ ...shared, ...strides(transformed), padY: p.paddingY, padX: p.paddingX },
+            ...{ h: p.h, w: p.w, channels: p.cin / 4 },
+          },
           workgroups: [panels(p.cin), depth],
         },
         {
           source: gradientTransform(m),
           bind: { src: 'y', transformed: 'gradients' },
-          params: { ...shared, h: p.oh, w: p.ow, channels: p.cout / 4, padY: 0, padX: 0 },
+          params: {
+            ...{ ...shared, ...strides(gradients), padY: 0, padX: 0 },
+            ...{ h: p.oh, w: p.ow, channels: p.cout / 4 },
+          },
           workgroups: [panels(p.cout), depth],
         },
-        panelProduct('depth', {
-          batch: (m + 2) ** 2,
+        panelProduct({
+          vectors: 'alongRows',
+          products: (m + 2) ** 2,
           rows: p.cin,
           columns: p.cout,
           depth,
+          layouts: { left: transformed, right: gradients, out: products },
           bind: { left: 'transformed', right: 'gradients', out: 'products' },
         }),
         {
           source: filterGradient(m),
-          params: { channels: p.cout / 4, pitch: pitchOf(p.cin), fresh: firstTile === 0 ? 1 : 0 },
+          params: { channels: p.cout / 4, fresh: firstTile === 0 ? 1 : 0 },
           workgroups: [p.cin, panels(p.cout)],
         },
       ];
