@@ -87,9 +87,15 @@ export class Network extends Module {
   run(x: Tensor, tap?: string): { output: Tensor; tapped: Tensor | undefined } {
     let output = x;
     let tapped: Tensor | undefined;
-    for (const [name, module] of this.#layers) {
-      output = module.forward(output);
-      if (name === tap) tapped = output;
+    for (let i = 0; i < this.#layers.length; i++) {
+      const [name, module] = this.#layers[i];
+      const next = this.#layers[i + 1]?.[1];
+      // A convolution does the batch norm after it, where that needs no pass of its own and nobody looks in between.
+      if (module instanceof Conv2d && next instanceof BatchNorm && name !== tap) {
+        output = module.forwardNorm(output, next);
+        i++;
+      } else output = module.forward(output);
+      if (this.#layers[i][0] === tap) tapped = output;
     }
     return { output, tapped };
   }

@@ -1,9 +1,13 @@
+import { add, div, mul, sub } from '../ops/arithmetic.ts';
 import { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d } from '../ops/conv.ts';
 import type { EpilogueOptions } from '../ops/epilogue.ts';
 import { linear } from '../ops/linear.ts';
 import { batchNorm, instanceNorm } from '../ops/norm.ts';
+import { neg, reciprocal, sqrt } from '../ops/unary.ts';
+import { platform } from '../platform.ts';
 import { defaultGenerator, type Generator } from '../random.ts';
-import type { Tensor } from '../tensor.ts';
+import { gradEnabled } from '../tape.ts';
+import { scope, type Tensor } from '../tensor.ts';
 import { type Initializer, kaimingUniform } from './init.ts';
 import { Module } from './module.ts';
 import { convLayout, convTransposeLayout, type Layout, linearLayout, Parameter } from './parameter.ts';
@@ -88,6 +92,16 @@ export class Conv2d extends Module {
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight, this.bias, this.#options);
   }
+
+  /** norm(this(x)), in one pass where the norm folds. */
+  forwardNorm(x: Tensor, norm: BatchNorm): Tensor {
+    const { activation = 'none' } = this.#options;
+    if (activation !== 'none' || !norm.folds) return norm.forward(this.forward(x));
+    return scope(() => {
+      const { weight, bias, ...epilogue } = norm.fold(this.weight, this.bias);
+      return conv2d(x, weight, bias, { ...this.#options, ...epilogue });
+    });
+  }
 }
 
 /** Transposed convolution. State: weight [in, out, kh, kw], bias [out]. */
@@ -147,6 +161,29 @@ export class BatchNorm extends Module {
     this.running_mean = vector(0, 'statistic');
     this.running_var = vector(1, 'statistic');
     this.#options = options;
+  }
+
+  /** Whether the layer before can do the norm's work: by the running statistics, without gradients (`FOLD=0`: never). */
+  get folds(): boolean {
+    return !this.training && !gradEnabled() && platform().env('FOLD') !== '0';
+  }
+
+  /**
+   * norm(x · W + b) = x · (W s) + (b − mean) s + β with s = γ / √(variance + ε) by output channel, the last axis of W: the
+   * weight and bias that do both, and the norm's activation.
+   */
+  fold(weight: Tensor, bias: Tensor | undefined) {
+    const { running_mean: mean, running_var: variance } = this;
+    const { eps = 1e-5, activation, negativeSlope } = this.#options;
+    const deviation = sqrt(add(variance, eps));
+    const scale = this.weight ? div(this.weight, deviation) : reciprocal(deviation);
+    const shift = mul(bias ? sub(bias, mean) : neg(mean), scale);
+    return {
+      weight: mul(weight, scale),
+      bias: this.bias ? add(shift, this.bias) : shift,
+      activation,
+      negativeSlope,
+    };
   }
 
   forward(x: Tensor): Tensor {
