@@ -19,6 +19,7 @@ import { type BalanceTask, countByClass, planBalance, realPictures } from './pla
 import { describeQuality } from './quality.ts';
 import { finishRecording, keptFiles, recordSelection, saveQuality } from './record.ts';
 import { writeBalanceReport } from './report.ts';
+import { review } from './review/server.ts';
 import { type CheckOptions, type Selection, select } from './select.ts';
 
 export interface BalanceOptions {
@@ -29,6 +30,8 @@ export interface BalanceOptions {
   readonly run: Pick<GanRunConfig, 'epochs' | 'stepsPerEpoch' | 'seed' | 'checkpointMinutes' | 'model'>;
   readonly surplus: number;
   readonly checks: CheckOptions;
+  /** Has a person choose, on a page at this port (0: any free one); without it the best scores are taken. */
+  readonly review?: { readonly port: number } | undefined;
   /** Judges of pictures of these classes: a classifier trained on real pictures, a face detector. */
   readonly judges: (classes: readonly string[]) => Promise<Judges>;
   readonly signal: AbortSignal;
@@ -99,25 +102,67 @@ class Balancing {
   }
 
   async run(): Promise<'finished' | 'interrupted'> {
-    const { out, say } = this.#options;
-    const outcomes: Outcome[] = [];
+    const { out, say, checks, review: reviewing } = this.#options;
     // Everything that can be wrong is found before the first of perhaps many hours.
     for (const work of this.#works) await this.#check(work);
+    const outcomes: Outcome[] = [];
+    const toReview: { work: Work; candidates: readonly Candidate[] }[] = [];
     for (const work of this.#works) {
       const { task } = work;
       say(`${task.make} ${task.to} pictures are to be made from ${task.from} ones`);
       const candidates = (await this.#train(work)) === 'finished' ? await this.#generate(work) : undefined;
-      if (!candidates) {
-        say(`Interrupted and saved. The same command goes on from ${work.run}.`);
-        return 'interrupted';
-      }
-      outcomes.push(await this.#record(work, select(candidates, { ...this.#options.checks, keep: task.make })));
-      await this.#measure(work);
+      if (!candidates) return this.#interrupted();
+      // A person is asked once, when all classes are there.
+      if (reviewing) toReview.push({ work, candidates });
+      else outcomes.push(await this.#record(work, select(candidates, { ...checks, keep: task.make })));
     }
+    if (reviewing && (await this.#review(toReview, outcomes, reviewing.port)) === 'interrupted')
+      return this.#interrupted();
+    for (const work of this.#works) await this.#measure(work);
     const report = await writeBalanceReport(out, await readDataSet(this.#data.folder));
     say(`Generated pictures are in ${this.#data.folder}, marked in its manifest; look at ${report}`);
-    for (const outcome of outcomes) await this.#sayMissing(outcome);
+    for (const outcome of outcomes) {
+      const missing = await this.#missing(outcome);
+      if (missing) say(missing);
+    }
     return 'finished';
+  }
+
+  #interrupted(): 'interrupted' {
+    this.#options.say('Interrupted and saved. The same command goes on from here.');
+    return 'interrupted';
+  }
+
+  /** Has a person choose, and records it when they have finished. */
+  async #review(
+    toReview: readonly { work: Work; candidates: readonly Candidate[] }[],
+    outcomes: Outcome[],
+    port: number,
+  ): Promise<'finished' | 'interrupted'> {
+    const { out, checks, signal, say } = this.#options;
+    const sources = new Map(this.#data.pictures.map((picture) => [picture.name, picture]));
+    const works = toReview.map(async ({ work, candidates }) => ({
+      ...work,
+      candidates,
+      sources,
+      imageSize: (await readRunConfig(work.run, ganRunSchema)).model.imageSize,
+      unused: (await this.#supply(work)).unused.length,
+    }));
+    const record = async (selections: readonly Selection[]) => {
+      const lines: string[] = [];
+      outcomes.length = 0; // finished a second time, after a full disk
+      for (const [i, { work }] of toReview.entries()) {
+        const outcome = await this.#record(work, selections[i]);
+        outcomes.push(outcome);
+        const missing = await this.#missing(outcome);
+        lines.push(
+          `${selections[i].kept.length} ${work.task.to} pictures are in ${this.#data.folder} now.`,
+          missing ?? '',
+        );
+      }
+      return lines.filter(Boolean);
+    };
+    return review(await Promise.all(works), { out, checks, port, signal, say, record });
   }
 
   async #check(work: Work): Promise<void> {
@@ -166,7 +211,7 @@ class Balancing {
 
   #supply({ task, run }: Work): Promise<Supply> {
     const { seed } = this.#options.run;
-    return supplyOf(this.#data, task, run, { seed, withReviewed: false });
+    return supplyOf(this.#data, task, run, { seed, withReviewed: this.#options.review !== undefined });
   }
 
   async #train(work: Work): Promise<'finished' | 'interrupted'> {
@@ -236,14 +281,15 @@ class Balancing {
     this.#options.say(`  ${describeQuality(quality)}`);
   }
 
-  async #sayMissing({ task, run, selection }: Outcome): Promise<void> {
+  /** What is still lacking after a choice, and what would help. */
+  async #missing({ task, run, selection }: Outcome): Promise<string | undefined> {
     const lacking = task.make - selection.kept.length;
-    if (lacking <= 0) return;
+    if (lacking <= 0) return undefined;
     const { unused } = await this.#supply({ task, run });
     const remedy =
       unused.length > 0
         ? `the same command makes more from the ${unused.length} ${task.from} pictures that are unused`
         : `no ${task.from} picture is unused: add some, or let more through (--max-similarity, --min-target)`;
-    this.#options.say(`${task.to} still lacks ${lacking}: ${remedy}.`);
+    return `${task.to} still lacks ${lacking}: ${remedy}.`;
   }
 }

@@ -56,11 +56,15 @@ export async function recordSelection(
   }
   // What was said of the same pictures at an earlier choice no longer holds.
   const decided = new Set(rows.map(({ source }) => source));
-  const stands = before.filter((row) => row.path !== null || !isOwnRow(row, run, to) || !decided.has(row.source));
+  const overruled = before.filter((row) => isOwnRow(row, run, to) && decided.has(row.source));
+  const stands = before.filter((row) => !overruled.includes(row));
   const copies = kept.map((candidate) => ({ file: candidate.file, path: pathOf(to, candidate) }));
   await writeFileAtomic(noteOf(run), `${JSON.stringify({ folder: resolve(data.folder), copies })}\n`);
   await writeManifest(data.folder, [...stands, ...rows]);
   await finishRecording(run);
+  const here = new Set(copies.map(({ path }) => path));
+  for (const { path } of overruled)
+    if (path !== null && !here.has(path)) await rm(join(data.folder, path), { force: true });
   return copies.map(({ path }) => path);
 }
 

@@ -10,6 +10,14 @@ export interface CheckOptions {
   readonly minTarget: number;
 }
 
+export interface SelectOptions extends CheckOptions {
+  /** Pictures wanted. */
+  readonly keep: number;
+}
+
+/** A person's word on a picture: keep it, or leave it out for a reason in a few words. */
+export type Decision = { keep: true } | { keep: false; reason: string };
+
 export interface Selection {
   readonly kept: readonly Candidate[];
   readonly discarded: readonly { readonly candidate: Candidate; readonly reason: string }[];
@@ -47,25 +55,55 @@ export const byScore = (a: Candidate, b: Candidate): number =>
 /**
  * Drops pictures that hardly changed, that the classifier does not take for the target class, or that show no face;
  * of the rest the ones with the best discriminator score are kept.
- * @param options.keep pictures wanted
  */
-export function select(candidates: readonly Candidate[], options: CheckOptions & { readonly keep: number }): Selection {
-  const discarded: { candidate: Candidate; reason: string }[] = [];
+export function select(candidates: readonly Candidate[], options: SelectOptions): Selection {
+  const { passed, dropped } = check(candidates, options);
+  return { kept: passed.slice(0, options.keep), discarded: [...dropped, ...passed.slice(options.keep).map(enough)] };
+}
+
+/**
+ * What a person decided, in the form in which the automatic choice is recorded. The checks' verdict stands where nobody
+ * decided otherwise; pictures that nobody looked at stay out, and are offered again the next time.
+ */
+export function selectReviewed(
+  candidates: readonly Candidate[],
+  decisionOf: (candidate: Candidate) => Decision | undefined,
+  options: SelectOptions,
+): Selection {
+  const is = (keep: boolean) => (candidate: Candidate) => decisionOf(candidate)?.keep === keep;
+  const kept = candidates.filter(is(true)).sort(byScore);
+  const { passed, dropped } = check(
+    candidates.filter((candidate) => !decisionOf(candidate)),
+    options,
+  );
+  const turnedDown = candidates
+    .filter(is(false))
+    .sort(byScore)
+    .map((candidate) => {
+      const decision = decisionOf(candidate);
+      return { candidate, reason: `${reviewed}: ${decision && !decision.keep ? decision.reason : ''}` };
+    });
+  const spared = kept.length >= options.keep ? enough : unseen;
+  return { kept, discarded: [...dropped, ...turnedDown, ...passed.map(spared)] };
+}
+
+function check(candidates: readonly Candidate[], options: CheckOptions) {
+  const dropped: { candidate: Candidate; reason: string }[] = [];
   const passed: Candidate[] = [];
   for (const candidate of candidates) {
     const reason = complaint(candidate, options);
-    if (reason) discarded.push({ candidate, reason });
+    if (reason) dropped.push({ candidate, reason });
     else passed.push(candidate);
   }
-  passed.sort(byScore);
-  for (const candidate of passed.slice(options.keep)) {
-    discarded.push({
-      candidate,
-      reason: `${spare.enough}: discriminator score ${candidate.discriminator.toFixed(3)}`,
-    });
-  }
-  return { kept: passed.slice(0, options.keep), discarded };
+  return { dropped, passed: passed.sort(byScore) };
 }
+
+const enough = (candidate: Candidate) => ({
+  candidate,
+  reason: `${spare.enough}: discriminator score ${candidate.discriminator.toFixed(3)}`,
+});
+
+const unseen = (candidate: Candidate) => ({ candidate, reason: spare.unseen });
 
 /** What the automatic checks have against a picture. */
 export function complaint(candidate: Candidate, { maxSimilarity, minTarget }: CheckOptions): string | undefined {

@@ -1,13 +1,10 @@
 /** Serves the labelling page of one data set. */
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { createAdaptorServer } from '@hono/node-server';
-import { getConnInfo } from '@hono/node-server/conninfo';
-import { Hono } from 'hono';
-import { ConfigError } from '../../engine/errors.ts';
 import { publishOwner } from '../owner.ts';
 import { RefusedLog } from '../studio/refused.ts';
-import { type StudioPage, safeHeaders, studio } from '../studio/studio.ts';
+import { isEveryAddress, serveStudio, urlHost } from '../studio/server.ts';
+import type { StudioPage } from '../studio/studio.ts';
 import { labelRoutes } from './routes.ts';
 import type { LabelStore } from './store.ts';
 import { coordinatorToken, raterToken } from './tokens.ts';
@@ -37,15 +34,17 @@ export interface LabelServer {
 }
 
 const own = (name: string) => `label/page/${name}`;
+const shared = (name: string) => `studio/static/${name}`;
 const pages: StudioPage[] = [
   {
     id: 'label',
     title: 'Label',
     module: own('label.js'),
     styles: own('label.css'),
-    files: ['label.js', 'label.css', 'sign-in.js', 'sheet.js', 'stage.js', 'keys.js', 'pictures.js', 'outbox.js'].map(
-      own,
-    ),
+    files: [
+      ...['label.js', 'label.css', 'sign-in.js', 'sheet.js', 'stage.js', 'keys.js'].map(own),
+      ...['outbox.js', 'pictures.js', 'keys.js', 'key-help.js'].map(shared),
+    ],
   },
   {
     id: 'results',
@@ -57,7 +56,6 @@ const pages: StudioPage[] = [
   },
 ];
 
-const ownHosts = new Set(['127.0.0.1', 'localhost', '[::1]']);
 export const isOwnMachine = (host: string) => ['127.0.0.1', 'localhost', '::1'].includes(host);
 
 /** @throws ConfigError when the address cannot be listened on. */
@@ -66,70 +64,26 @@ export async function serveLabels(options: ServeOptions): Promise<LabelServer> {
   const tokens = !isOwnMachine(host);
   for (const rater of store.raters) store.sheet(rater); // so that nobody's first picture waits for it
   const log = new RefusedLog(join(answers, 'refused.log'), print);
-  const app = new Hono();
-  app.use(async (c, next) => {
-    await next();
-    for (const [name, value] of Object.entries(safeHeaders)) c.header(name, value);
-  });
-  app.route('/', labelRoutes({ folder, store, tokens, hosts: ownHosts, log }));
-  app.route('/', studio(pages));
-  app.notFound((c) => {
-    const from = getConnInfo(c).remote.address ?? 'unknown';
-    log.add({
-      from,
-      rater: undefined,
-      method: c.req.method,
-      path: c.req.path,
-      status: 404,
-      reason: 'no such page or file',
-    });
-    return c.text('There is nothing here.', 404);
-  });
-  const server = createAdaptorServer({ fetch: app.fetch });
-  const port = await new Promise<number>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => reject(cannotListen(error, host, options.port)));
-    server.listen(options.port, host, () => {
-      const address = server.address();
-      resolve(typeof address === 'object' && address ? address.port : options.port);
-    });
-  });
-  const here = `http://${urlHost(isEveryAddress(host) ? '127.0.0.1' : host)}:${port}`;
+  const api = labelRoutes({ folder, store, tokens, log });
+  const { here, port, close } = await serveStudio({ pages, api, host, port: options.port, log });
   const token = coordinatorToken(store.settings.secret);
   publishOwner(answers, here, token);
-  const shared = tokens ? `http://${urlHost(isEveryAddress(host) ? labAddress() : host)}:${port}` : here;
+  const address = tokens ? `http://${urlHost(isEveryAddress(host) ? labAddress() : host)}:${port}` : here;
   return {
     url: `${here}/label`,
     raterLinks: tokens
       ? store.raters.map(({ name }) => ({
           name,
-          url: `${shared}/label#token=${raterToken(store.settings.secret, name)}`,
+          url: `${address}/label#token=${raterToken(store.settings.secret, name)}`,
         }))
       : [],
     resultsUrl: `${here}/results#token=${token}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        if ('closeAllConnections' in server) server.closeAllConnections();
-      }),
+    close,
   };
 }
-
-const isEveryAddress = (host: string) => host === '0.0.0.0' || host === '::';
-const urlHost = (host: string) => (host.includes(':') ? `[${host}]` : host);
 
 /** The address under which others in the lab most likely reach this machine. */
 function labAddress(): string {
   const addresses = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
   return addresses.find(({ family, internal }) => family === 'IPv4' && !internal)?.address ?? '127.0.0.1';
-}
-
-function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): ConfigError {
-  if (error.code === 'EADDRINUSE') {
-    return new ConfigError(`Port ${port} of ${host} is taken by another program.`, {
-      remedy: `Choose another one, for example --port ${port + 1}.`,
-    });
-  }
-  return new ConfigError(`The page cannot be served at ${host}:${port}: ${error.message}.`, {
-    remedy: 'Give an address of this machine with --host, and a port above 1023 with --port.',
-  });
 }

@@ -27,6 +27,9 @@ interface Flags {
   maxSimilarity: number;
   minTarget: number;
   surplus: number;
+  review?: boolean;
+  auto?: boolean;
+  port: number;
 }
 
 const defined = <T extends object>(options: T): Partial<T> =>
@@ -76,12 +79,20 @@ export const balance: Verb = (program) => {
       0.5,
     )
     .option('--surplus <n>', 'candidates made for each picture wanted', positiveNumber, 1.5)
+    .addOption(
+      new Option('--auto', 'keep the best discriminator scores of what the checks let through (default)').conflicts(
+        'review',
+      ),
+    )
+    .option('--review', 'choose by hand instead, on a page in the browser: source and picture side by side')
+    .option('--port <n>', 'port of that page; 0 takes any free one', wholeNumber, 4142)
     .addHelpText(
       'after',
       `
 Examples:
   $ kindergrad balance faces
   $ kindergrad balance faces --to happy=4000,sad=4025 --preset paper --classifier runs/real-only
+  $ kindergrad balance faces --review                  (you choose which pictures stay)
   $ kindergrad balance faces --preset smoke            (two processor cores)`,
     )
     .action(async (data: string, flags: Flags) => {
@@ -109,6 +120,7 @@ Examples:
             },
             surplus: flags.surplus,
             checks: { maxSimilarity: flags.maxSimilarity, minTarget: flags.minTarget },
+            review: flags.review ? { port: flags.port } : undefined,
             judges: (classes) => findJudges(classes, flags),
             signal,
             say: (line) => console.log(line),

@@ -1,4 +1,6 @@
 /** Which key does what. */
+import { pressedKey } from '../../studio/static/keys.js';
+
 const commands = {
   z: 'undo',
   k: 'skip',
@@ -24,19 +26,15 @@ export function labelKeys(labels) {
 }
 
 /**
- * What a key press asks for: `{ label }`, `{ command }` or nothing. Presses with Ctrl, Alt or Meta belong to the browser, a
- * key held down counts once, and what is typed into a field is text.
+ * What a key press asks for: `{ label }`, `{ command }` or nothing.
  * @param {KeyboardEvent} event
  * @param {readonly string[]} labels
  * @param {boolean} letters whether single letters count, which people who speak to their computer may not want
  * @returns {{ label?: string, command?: string } | null}
  */
 export function meaning(event, labels, letters) {
-  const { target } = event;
-  const typing = target instanceof HTMLElement && target.matches('textarea, select, input:not([type="checkbox"])');
-  if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || typing) return null;
-  // Digits by their place: on French keyboards the key in the place of 1 types &.
-  const key = /^(?:Digit|Numpad)(\d)$/.exec(event.code)?.[1] ?? event.key.toLowerCase();
+  const key = pressedKey(event);
+  if (key === null) return null;
   const entry = labelKeys(labels).find(({ digit, letter }) => key === digit || (letters && key === letter));
   if (entry) return { label: entry.label };
   if (!letters && /^\p{L}$/u.test(key)) return null;

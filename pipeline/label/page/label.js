@@ -1,16 +1,14 @@
 /** The labelling page. */
 import { useEffect, useReducer, useRef, useState } from 'preact/hooks';
+import { KeyHelp, lettersOn } from '../../studio/static/key-help.js';
+import { PictureCache } from '../../studio/static/pictures.js';
 import { announce, html, request, visitorToken } from '../../studio/static/studio.js';
 import { labelKeys, meaning } from './keys.js';
-import { PictureCache } from './pictures.js';
 import { SheetClient } from './sheet.js';
 import { SignIn } from './sign-in.js';
 import { Stage, useZoom } from './stage.js';
 
 const session = visitorToken('label');
-
-/** Whether single letters are keys. Read at every press, so that a change counts at once. */
-const lettersOn = () => localStorage.getItem('kindergrad.letters') !== 'off';
 
 export default function LabelPage() {
   const [sheet, setSheet] = useState(/** @type {import('./sheet.js').SheetAnswer | null} */ (null));
@@ -66,7 +64,11 @@ function Labelling({ sheet: first, token, signOut }) {
       () => redraw(0),
       () => signOut('Your link or sign-in is no longer valid.'),
     );
-    const cache = new PictureCache(token, () => redraw(0));
+    const cache = new PictureCache(
+      token,
+      (id) => `/api/label/picture/${id}`,
+      () => redraw(0),
+    );
     sheet.current = client;
     pictures.current = cache;
     client.start(first);
@@ -87,7 +89,7 @@ function Labelling({ sheet: first, token, signOut }) {
  * @typedef {object} DeskProps
  * @property {SheetClient} client
  * @property {import('./sheet.js').View} view
- * @property {import('./pictures.js').Loaded | undefined} loaded
+ * @property {import('../../studio/static/pictures.js').Loaded | undefined} loaded
  * @property {() => void} signOut
  */
 
@@ -137,12 +139,23 @@ function Desk({ client, view, loaded, signOut }) {
         : html`<${Finished} client=${client} view=${view} />`
     }
     <${Tools} client=${client} view=${view} commands=${commands} zoom=${zoom} slot=${slot} />
-    <${Keys} labels=${view.labels} letters=${letters} onLetters=${(/** @type {boolean} */ on) => {
-      localStorage.setItem('kindergrad.letters', on ? 'on' : 'off');
-      setLetters(on);
-    }} />
+    <${KeyHelp} rows=${keyRows(view.labels, letters)} letters=${letters} onLetters=${setLetters} />
   </div>`;
 }
+
+/** @param {string[]} labels @param {boolean} letters @returns {[string[], string][]} */
+const keyRows = (labels, letters) => [
+  ...labelKeys(labels).map(
+    ({ label, digit, letter }) =>
+      /** @type {[string[], string]} */ ([letters && letter ? [digit, letter.toUpperCase()] : [digit], label]),
+  ),
+  [['Z'], 'undo the last answer'],
+  [['K'], 'skip: the picture comes back at the end'],
+  [['←'], 'back to an answered picture'],
+  [['→'], 'forward again'],
+  [['+ −'], 'zoom'],
+  [['0'], 'fit the picture'],
+];
 
 /** @param {{ client: SheetClient, view: import('./sheet.js').View, signOut: () => void }} props */
 function Progress({ client, view, signOut }) {
@@ -218,29 +231,6 @@ function Tools({ client, view, commands, zoom, slot }) {
     ${slot && sign('zoom-out', 'Zoom out', '−', zoom <= 1)}
     ${slot && sign('zoom-in', 'Zoom in', '+', zoom >= 4)}
   </div>`;
-}
-
-/** @param {{ labels: string[], letters: boolean, onLetters: (on: boolean) => void }} props */
-function Keys({ labels, letters, onLetters }) {
-  // Open where there is room for it, until it is closed once.
-  const [open] = useState(
-    () => (localStorage.getItem('kindergrad.keys') ?? (innerHeight >= 760 ? 'open' : 'closed')) === 'open',
-  );
-  return html`<details class="keys" open=${open} onToggle=${(/** @type {any} */ event) => localStorage.setItem('kindergrad.keys', event.target.open ? 'open' : 'closed')}>
-    <summary>Keys</summary>
-    <dl>
-      ${labelKeys(labels).map(({ label, digit, letter }) => html`<div key=${label}><dt><kbd>${digit}</kbd>${letters && letter && html` <kbd>${letter.toUpperCase()}</kbd>`}</dt><dd>${label}</dd></div>`)}
-      ${[
-        ['Z', 'undo the last answer'],
-        ['K', 'skip: the picture comes back at the end'],
-        ['←', 'back to an answered picture'],
-        ['→', 'forward again'],
-        ['+ −', 'zoom'],
-        ['0', 'fit the picture'],
-      ].map(([key, what]) => html`<div key=${key}><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}
-    </dl>
-    <label class="switch"><input type="checkbox" checked=${letters} onChange=${(/** @type {any} */ event) => onLetters(event.target.checked)} /> Letters as keys (turn off for speech control)</label>
-  </details>`;
 }
 
 /** @param {{ client: SheetClient, view: import('./sheet.js').View }} props */

@@ -2,8 +2,8 @@
  * One rater's work as the page knows it: which picture is in view, what was answered, what is on its way. It moves on only
  * when the server has confirmed that an answer is on its disk.
  */
+import { newActId, send, sendLeftOver } from '../../studio/static/outbox.js';
 import { ApiError, request } from '../../studio/static/studio.js';
-import { newActId, send, sendLeftOver } from './outbox.js';
 
 /** @typedef {{ seq: number, label: string }} Answer */
 /** @typedef {{ id: string, answer: Answer | null }} SlotView */
@@ -26,8 +26,8 @@ const paceWindow = 20;
 export class SheetClient {
   /** @param {string} rater @param {string} token @param {() => void} onChange @param {() => void} onSignedOut */
   constructor(rater, token, onChange, onSignedOut) {
-    this.rater = rater;
     this.token = token;
+    this.sender = { owner: rater, path: '/api/label/act', token };
     this.onChange = onChange;
     this.onSignedOut = onSignedOut;
     /** @type {View | null} */
@@ -88,7 +88,7 @@ export class SheetClient {
   async start(first) {
     let taken = 0;
     await this.guard(async () => {
-      taken = await sendLeftOver(this.rater, this.token, (problem) => this.setWaiting(problem));
+      taken = await sendLeftOver(this.sender, (problem) => this.setWaiting(problem));
     });
     if (taken > 0) {
       await this.load(first.round);
@@ -205,7 +205,7 @@ export class SheetClient {
     const elapsed = Math.min(86_400_000, Math.round(performance.now() - this.shownAt));
     const act = { act: newActId(), round: view.round, elapsed, ...fields };
     try {
-      const answer = await send(this.rater, this.token, act, (problem) => this.setWaiting(problem));
+      const answer = await send(this.sender, act, (problem) => this.setWaiting(problem));
       this.saving = null;
       this.tabs.postMessage(answer.seq);
       return answer;

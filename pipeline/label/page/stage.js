@@ -17,7 +17,7 @@ export function useZoom(id) {
 }
 
 /**
- * @param {{ loaded: import('./pictures.js').Loaded | undefined, alt: string, zoom: number, onDoubleClick: () => void }} props
+ * @param {{ loaded: import('../../studio/static/pictures.js').Loaded | undefined, alt: string, zoom: number, onDoubleClick: () => void }} props
  */
 export function Stage({ loaded, alt, zoom, onDoubleClick }) {
   const box = useRef(/** @type {HTMLDivElement | null} */ (null));

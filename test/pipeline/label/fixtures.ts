@@ -1,6 +1,7 @@
 /** Shared by the tests of labelling: folders of drawn pictures, the real command as a process, a rater over HTTP. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import sharp from 'sharp';
@@ -64,10 +65,9 @@ export interface RunningServer {
   output: () => string;
 }
 
-/** `kindergrad label` as a process of its own; resolves when it has printed its addresses. */
-export async function startServer(folder: string, ...options: string[]): Promise<RunningServer> {
-  const args = [bin, 'label', folder, ...(options.includes('--port') ? [] : ['--port', '0']), ...options];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+/** A command line as a process of its own; resolves when it has printed `until`. */
+export async function startCommand(args: readonly string[], until: string) {
+  const child = spawn(process.execPath, [bin, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   processes.push(child);
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -76,13 +76,21 @@ export async function startServer(folder: string, ...options: string[]): Promise
     });
   }
   const ended = new Promise<never>((_, reject) =>
-    child.once('close', (code) => reject(new Error(`kindergrad label ended with ${code}:\n${output}`))),
+    child.once('close', (code) => reject(new Error(`kindergrad ${args[0]} ended with ${code}:\n${output}`))),
   );
   ended.catch(() => undefined);
   const ready = async () => {
-    while (!output.includes('Ctrl-C stops')) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (!output.includes(until)) await new Promise((resolve) => setTimeout(resolve, 20));
   };
   await Promise.race([ready(), ended]);
+  return { child, output: () => output };
+}
+
+/** `kindergrad label` as a process of its own; resolves when it has printed its addresses. */
+export async function startServer(folder: string, ...options: string[]): Promise<RunningServer> {
+  const args = ['label', folder, ...(options.includes('--port') ? [] : ['--port', '0']), ...options];
+  const { child, output: printed } = await startCommand(args, 'Ctrl-C stops');
+  const output = printed();
   const results = /(http\S+)\/results#token=(\S+)/.exec(output);
   const origin = results?.[1] ?? '';
   const tokens = new Map(
@@ -95,8 +103,29 @@ export async function startServer(folder: string, ...options: string[]): Promise
     results: results?.[2] ?? '',
     tokens,
     child,
-    output: () => output,
+    output: printed,
   };
+}
+
+interface RawOptions {
+  method?: string;
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/** A request with headers and paths that fetch would not let through. */
+export function raw(port: number, path: string, { method = 'GET', headers = {}, body = '' }: RawOptions = {}) {
+  return new Promise<{ status: number; text: string }>((resolve, reject) => {
+    const sent = httpRequest({ host: '127.0.0.1', port, path, method, headers, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => {
+        text += chunk;
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
+    });
+    sent.on('error', reject);
+    sent.end(body);
+  });
 }
 
 /** Ends a process and waits until it is gone. */

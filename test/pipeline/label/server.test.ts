@@ -1,5 +1,4 @@
 import { readFileSync, symlinkSync, unlinkSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { describeLeftOut, listPictures } from '../../../pipeline/label/pictures.ts';
@@ -10,6 +9,7 @@ import {
   kindergrad,
   numbered,
   pictureFolder,
+  raw,
   serveHere,
   startServer,
   stop,
@@ -23,27 +23,6 @@ const refusedLog = (folder: string): { status: number }[] =>
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line));
-
-interface RawOptions {
-  method?: string;
-  headers?: Record<string, string>;
-  body?: string;
-}
-
-/** A request with headers and paths that fetch would not let through. */
-function raw(port: number, path: string, { method = 'GET', headers = {}, body = '' }: RawOptions = {}) {
-  return new Promise<{ status: number; text: string }>((resolve, reject) => {
-    const sent = httpRequest({ host: '127.0.0.1', port, path, method, headers }, (response) => {
-      let text = '';
-      response.on('data', (chunk) => {
-        text += chunk;
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? 0, text }));
-    });
-    sent.on('error', reject);
-    sent.end(body);
-  });
-}
 
 describe('requests with ill intent', () => {
   it('are refused, logged, and change nothing', async () => {

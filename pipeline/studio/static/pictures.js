@@ -1,18 +1,23 @@
 /** Pictures loaded and decoded ahead, so that the next face is there when the key is pressed. */
-import { request } from '../../studio/static/studio.js';
+import { request } from './studio.js';
 
 /** @typedef {{ url: string | null, problem: string | null }} Loaded a decoded picture, or why there is none */
 
 export class PictureCache {
-  /** @param {string} token @param {() => void} onChange called when a picture has arrived */
-  constructor(token, onChange) {
+  /**
+   * @param {string} token
+   * @param {(id: string) => string} addressOf where a picture is asked for
+   * @param {() => void} onChange called when a picture has arrived
+   */
+  constructor(token, addressOf, onChange) {
     this.token = token;
+    this.addressOf = addressOf;
     this.onChange = onChange;
     /** @type {Map<string, Loaded | 'loading'>} */
     this.entries = new Map();
   }
 
-  /** The picture of a slot; undefined while it is on its way. @param {string} id @returns {Loaded | undefined} */
+  /** A picture; undefined while it is on its way. @param {string} id @returns {Loaded | undefined} */
   get(id) {
     const entry = this.entries.get(id);
     return entry === 'loading' ? undefined : entry;
@@ -32,7 +37,7 @@ export class PictureCache {
   async load(id) {
     this.entries.set(id, 'loading');
     try {
-      const response = await request(`/api/label/picture/${id}`, { token: this.token });
+      const response = await request(this.addressOf(id), { token: this.token });
       const url = URL.createObjectURL(await response.blob());
       const image = new Image();
       image.src = url;
