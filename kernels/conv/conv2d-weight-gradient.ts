@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dWeightGradient } from './depthwise.ts';
+import { fewChannelsWeightGradient } from './few-channels-weight-gradient.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
@@ -26,6 +27,7 @@ export const conv2dWeightGradientKernel = defineKernel({
     },
     depthwiseConv2dWeightGradient,
     laneConv2dWeightGradient,
+    fewChannelsWeightGradient,
     winogradConv2dWeightGradient,
     tiledConv2dWeightGradient,
   ],

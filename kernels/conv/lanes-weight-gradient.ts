@@ -8,7 +8,7 @@ import {
   lines,
 } from '../matmul/lane-tile.ts';
 import { hasLanes } from './gather.ts';
-import { weightGradientText, weightGradientVariant } from './weight-gradient.ts';
+import { type WeightGradientRung, weightGradientText, weightGradientVariant } from './weight-gradient.ts';
 
 const ROWS = 32;
 
@@ -74,6 +74,15 @@ ${laneStore(ROWS)}
 }
 `;
 
+/** Lines to a part, of `tiles` tiles. */
+export const laneParts: WeightGradientRung['parts'] = ({ batch, oh, ow }, tiles) => {
+  const all = batch * oh;
+  // Enough tiles for two cores to finish together, parts long enough to be worth a pass, sums short enough to stay exact.
+  const wanted = Math.min(Math.ceil(64 / tiles), Math.floor((all * ow) / 64));
+  const part = Math.max(1, Math.min(Math.ceil(4096 / ow), Math.ceil(all / Math.max(1, wanted))));
+  return { part, parts: Math.ceil(all / part) };
+};
+
 export const laneConv2dWeightGradient = weightGradientVariant({
   name: 'lanes',
   adds: 'implicit GEMM in the 8 lanes of a CPU subgroup, 32 (tap, channel) rows × 32 channels; lines split into parts that are summed in order',
@@ -81,11 +90,5 @@ export const laneConv2dWeightGradient = weightGradientVariant({
   suits: (products) => products >= 16_384,
   shape: () => ({ rows: ROWS, columns: LANE_COLUMNS }),
   source: () => generated(import.meta.url, 'conv/lanes-weight-gradient', text),
-  parts: ({ batch, oh, ow }, tiles) => {
-    const all = batch * oh;
-    // Enough tiles for two cores to finish together, parts long enough to be worth a pass, sums short enough to stay exact.
-    const wanted = Math.min(Math.ceil(64 / tiles), Math.floor((all * ow) / 64));
-    const part = Math.max(1, Math.min(Math.ceil(4096 / ow), Math.ceil(all / Math.max(1, wanted))));
-    return { part, parts: Math.ceil(all / part) };
-  },
+  parts: laneParts,
 });
