@@ -1,6 +1,7 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dWeightGradient } from './depthwise.ts';
 import { fewChannelsWeightGradient } from './few-channels-weight-gradient.ts';
+import { fewOutputsWeightGradient } from './few-outputs-weight-gradient.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
@@ -28,6 +29,7 @@ export const conv2dWeightGradientKernel = defineKernel({
     depthwiseConv2dWeightGradient,
     laneConv2dWeightGradient,
     fewChannelsWeightGradient,
+    fewOutputsWeightGradient,
     winogradConv2dWeightGradient,
     tiledConv2dWeightGradient,
   ],

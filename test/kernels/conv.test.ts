@@ -49,6 +49,8 @@ const cases: Case[] = [
     options: { stride: 2, padding: 1, activation: 'tanh' },
   },
   { name: '7 × 7', x: [1, 11, 12, 3], w: [7, 7, 3, 8], options: { padding: 3 } },
+  { name: '7 × 7 to 3 channels', x: [2, 10, 13, 8], w: [7, 7, 8, 3], options: { padding: 2 }, bias: true },
+  { name: '4 × 4 to 1 channel', x: [1, 9, 21, 12], w: [4, 4, 12, 1], options: { padding: 1, stride: [1, 2] } },
   { name: '1 × 1', x: [2, 5, 4, 16], w: [1, 1, 16, 12] },
   { name: 'dilated', x: [1, 9, 9, 4], w: [3, 3, 4, 8], options: { padding: 2, dilation: 2 } },
   { name: 'dilated, stride 2', x: [1, 9, 9, 4], w: [3, 3, 4, 8], options: { padding: 2, dilation: 2, stride: 2 } },
