@@ -21,7 +21,7 @@ export interface Dispatch {
   readonly workgroups: readonly [number, number, number];
   readonly kernel: Kernel;
   readonly variant: string;
-  /** Of the whole call; multi-pass variants carry it on the first pass. */
+  /** Of the whole call; multi-pass variants carry it on the last pass, which a program leaves out last. */
   readonly cost: { readonly flops: number; readonly bytes: number };
   readonly params: Readonly<Record<string, number>>;
 }
@@ -104,7 +104,7 @@ export async function lowerCall(
         workgroups: [x, y, z],
         kernel,
         variant: variant.name,
-        cost: i === 0 ? cost : { flops: 0, bytes: 0 },
+        cost: i === passes.length - 1 ? cost : { flops: 0, bytes: 0 },
         params: numbers,
       };
     }),

@@ -44,15 +44,11 @@ function withoutRepeats(dispatches: readonly Dispatch[], isTemporary: IsTemporar
   const lastWriter = new Map<Storage, number>();
   const done = new Map<string, Dispatch>();
   const kept: Dispatch[] = [];
-  let unpaid: Dispatch | undefined;
   for (const original of dispatches) {
     let dispatch = original;
     if (dispatch.storages.some((s) => s && stands.has(s))) {
       dispatch = { ...dispatch, storages: dispatch.storages.map((s) => s && (stands.get(s) ?? s)) };
     }
-    // A call's cost is on its first pass; when that is left out, the next one bears it.
-    if (unpaid?.params === dispatch.params) dispatch = { ...dispatch, cost: unpaid.cost };
-    unpaid = undefined;
     if (isPure(dispatch, writers, isTemporary) && written(dispatch).every((s) => s.bytes <= LARGEST)) {
       const { shader, storages, immediates, workgroups } = dispatch;
       const inputs = storages.map((s, i) =>
@@ -64,7 +60,6 @@ function withoutRepeats(dispatches: readonly Dispatch[], isTemporary: IsTemporar
       if (earlier) {
         const same = written(earlier);
         for (const [i, s] of written(dispatch).entries()) stands.set(s, same[i]);
-        unpaid = dispatch;
         continue;
       }
       done.set(key, dispatch);
