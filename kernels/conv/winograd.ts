@@ -43,6 +43,7 @@ function tileSides(batch: number, h: number, w: number): Constants[] {
 }
 
 const supports = (p: Params, traits: DeviceTraits): boolean =>
+  traits.winograd &&
   hasLanes(traits) &&
   p.kh === 3 &&
   p.kw === 3 &&
@@ -75,7 +76,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
     adds: '3 × 3 at stride 1 with a quarter of the products, by F(4 × 4, 3 × 3); rounding error about ten times larger (1e-5 of the largest value); F(2 × 2) where its tiles waste less',
     supports,
     // Below that the transforms cost what the products save.
-    suits: (p, traits) => traits.winograd && p.cin >= 64 && p.cout >= 64 && gridOf(p, 4).tiles >= 32,
+    suits: (p) => p.cin >= 64 && p.cout >= 64 && gridOf(p, 4).tiles >= 32,
     tiles: (p) => {
       const { dst } = sides(p);
       return tileSides(p.batch, dst.h, dst.w);
@@ -159,7 +160,7 @@ export const winogradConv2dWeightGradient: Variant<ConvParam> = {
   name: 'winograd',
   adds: '3 × 3 at stride 1 with a quarter of the products, tiles as the depth of n² products; chunks of tiles added in order',
   supports,
-  suits: (p, traits) => traits.winograd && p.cin >= 64 && p.cout >= 64 && weightGradientGrid(p, 4).tiles >= 32,
+  suits: (p) => p.cin >= 64 && p.cout >= 64 && weightGradientGrid(p, 4).tiles >= 32,
   tiles: (p) => tileSides(p.batch, p.oh, p.ow),
   scratch: (p, tile) => {
     const m = sideOf(tile);
