@@ -1,5 +1,6 @@
 import { KernelError, ShapeError } from './errors.ts';
-import { add, addInto, copyInto } from './ops/arithmetic.ts';
+import { addGradient, addWaiting, dropWaiting } from './leaf-gradients.ts';
+import { add, copyInto } from './ops/arithmetic.ts';
 import { fill } from './ops/fill.ts';
 import type { DifferentiableOp } from './ops/op.ts';
 import type { Storage } from './runtime/memory.ts';
@@ -74,7 +75,7 @@ function reverseTopological(root: Tensor): Tensor[] {
 
 function accumulateLeaf(leaf: Tensor, gradient: Tensor, upstream: Tensor): void {
   if (leaf.grad) {
-    addInto(leaf.grad, gradient);
+    addGradient(leaf.grad, gradient);
     return;
   }
   // A gradient that others share must not be added to in place later.
@@ -105,45 +106,52 @@ export function backward(root: Tensor, gradient?: Tensor): void {
       `The gradient ${formatShape(gradient.shape)} does not fit the root ${formatShape(root.shape)}.`,
     );
   }
-  noGrad(() => {
-    const gradients = new Map<Tensor, Tensor>();
-    gradients.set(root, gradient ?? fill(root.shape, 1, { device: root.device }));
-    if (!root.node) {
-      const seed = gradients.get(root) as Tensor;
-      accumulateLeaf(root, seed, seed);
-      return;
-    }
-    const order = reverseTopological(root);
-    if (touched) saved.push(new Set(order.flatMap(({ node }) => (node?.saved ?? []).map((t) => t.storage))));
-    for (const output of order) {
-      const { node } = output;
-      const upstream = gradients.get(output);
-      gradients.delete(output);
-      if (!node || !upstream) continue;
-      if (!node.saved) {
-        throw new KernelError(`backward() ran twice through ${node.op.name}.`, {
-          remedy: 'Compute the forward again; the tape is used up by its backward.',
-        });
-      }
-      const needs = node.inputs.map((input) => input.node !== undefined || input.requiresGrad);
-      const results = node.op.backward(upstream, node.saved, node.attributes, { inputShapes: node.inputShapes, needs });
-      node.inputs.forEach((input, i) => {
-        const result = results[i];
-        if (!needs[i] || !result) return;
-        if (formatShape(result.shape) !== formatShape(input.shape)) {
-          throw new ShapeError(
-            `${node.op.name}: gradient ${i} is ${formatShape(result.shape)}, its input ${formatShape(input.shape)}.`,
-          );
-        }
-        if (!input.node) accumulateLeaf(input, result, upstream);
-        else {
-          const before = gradients.get(input);
-          gradients.set(input, before ? add(before, result) : result);
-        }
+  try {
+    noGrad(() => propagate(root, gradient));
+    addWaiting();
+  } finally {
+    dropWaiting();
+  }
+}
+
+function propagate(root: Tensor, gradient: Tensor | undefined): void {
+  const gradients = new Map<Tensor, Tensor>();
+  gradients.set(root, gradient ?? fill(root.shape, 1, { device: root.device }));
+  if (!root.node) {
+    const seed = gradients.get(root) as Tensor;
+    accumulateLeaf(root, seed, seed);
+    return;
+  }
+  const order = reverseTopological(root);
+  if (touched) saved.push(new Set(order.flatMap(({ node }) => (node?.saved ?? []).map((t) => t.storage))));
+  for (const output of order) {
+    const { node } = output;
+    const upstream = gradients.get(output);
+    gradients.delete(output);
+    if (!node || !upstream) continue;
+    if (!node.saved) {
+      throw new KernelError(`backward() ran twice through ${node.op.name}.`, {
+        remedy: 'Compute the forward again; the tape is used up by its backward.',
       });
-      node.saved = undefined;
     }
-  });
+    const needs = node.inputs.map((input) => input.node !== undefined || input.requiresGrad);
+    const results = node.op.backward(upstream, node.saved, node.attributes, { inputShapes: node.inputShapes, needs });
+    node.inputs.forEach((input, i) => {
+      const result = results[i];
+      if (!needs[i] || !result) return;
+      if (formatShape(result.shape) !== formatShape(input.shape)) {
+        throw new ShapeError(
+          `${node.op.name}: gradient ${i} is ${formatShape(result.shape)}, its input ${formatShape(input.shape)}.`,
+        );
+      }
+      if (!input.node) accumulateLeaf(input, result, upstream);
+      else {
+        const before = gradients.get(input);
+        gradients.set(input, before ? add(before, result) : result);
+      }
+    });
+    node.saved = undefined;
+  }
 }
 
 /** Runs `body` with the tape recording, whatever stands around it. */

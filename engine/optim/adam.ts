@@ -1,7 +1,7 @@
+import { grouped } from '../../kernels/common/grouped.ts';
 import { ADAM_GROUP, adam4Kernel, adamKernel } from '../../kernels/optim/optim.ts';
 import { ConfigError } from '../errors.ts';
 import type { Parameter } from '../nn/parameter.ts';
-import { platform } from '../platform.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type Update } from './optimizer.ts';
 
@@ -19,7 +19,7 @@ export interface AdamOptions extends OptimizerOptions {
 
 /**
  * Adam (Kingma & Ba 2015) with coupled L2. Four tensors share a dispatch where the adapter binds sixteen buffers;
- * `ADAM_GROUP=0` gives each its own, with the same bits.
+ * `GROUP=0` gives each its own, with the same bits.
  */
 export class Adam extends Optimizer {
   readonly betas: readonly [number, number];
@@ -56,38 +56,21 @@ export class Adam extends Optimizer {
       beta1,
       beta2,
     };
-    const grouped = platform().env('ADAM_GROUP') !== '0';
-    for (let at = 0; at < updates.length; ) {
-      const four = updates.slice(at, at + ADAM_GROUP);
-      const { device } = updates[at].parameter;
-      if (grouped && four.length === ADAM_GROUP && device.traits.maxStorageBuffers >= 4 * ADAM_GROUP) {
-        const [a, b, c, d] = four;
-        device.run(adam4Kernel, Object.assign({}, ...four.map((u, k) => this.#buffers(u, k))), {
-          size0: a.parameter.size,
-          size1: b.parameter.size,
-          size2: c.parameter.size,
-          size3: d.parameter.size,
-          decay0: a.decay,
-          decay1: b.decay,
-          decay2: c.decay,
-          decay3: d.decay,
-          ...scalars,
-        });
-        at += ADAM_GROUP;
-      } else {
-        const [u] = four;
-        device.run(adamKernel, this.#buffers(u, ''), { size: u.parameter.size, decay: u.decay, ...scalars });
-        at++;
-      }
-    }
+    const numbers = ({ parameter, decay }: Update) => ({ size: parameter.size, decay });
+    const buffers = (update: Update) => this.#buffers(update);
+    this.inGroups(updates, ADAM_GROUP, 4, (group) => {
+      const { device } = group[0].parameter;
+      if (group.length === 1) device.run(adamKernel, buffers(group[0]), { ...numbers(group[0]), ...scalars });
+      else device.run(adam4Kernel, grouped(group, buffers), { ...grouped(group, numbers), ...scalars });
+    });
   }
 
-  #buffers(update: Update, suffix: number | string): Record<string, Tensor['storage']> {
+  #buffers({ index, parameter, gradient }: Update) {
     return {
-      [`gradient${suffix}`]: update.gradient.storage,
-      [`parameter${suffix}`]: update.parameter.storage,
-      [`m${suffix}`]: this.#m[update.index].storage,
-      [`v${suffix}`]: this.#v[update.index].storage,
+      gradient: gradient.storage,
+      parameter: parameter.storage,
+      m: this.#m[index].storage,
+      v: this.#v[index].storage,
     };
   }
 }

@@ -2,6 +2,7 @@ import { CheckpointError } from '../errors.ts';
 import type { StateDict } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import { fillInto, zeros } from '../ops/fill.ts';
+import { platform } from '../platform.ts';
 import { HostScalar } from '../runtime/commands.ts';
 import { noGrad } from '../tape.ts';
 import { formatShape, type Tensor } from '../tensor.ts';
@@ -101,6 +102,19 @@ export abstract class Optimizer {
         parameter.grad = undefined;
       }
     }
+  }
+
+  /** Hands the updates on by `size` where the adapter binds so many buffers, the rest of them one by one. */
+  protected inGroups(
+    updates: readonly Update[],
+    size: number,
+    buffersEach: number,
+    run: (group: readonly Update[]) => void,
+  ): void {
+    const fits = (updates[0]?.parameter.device.traits.maxStorageBuffers ?? 0) >= size * buffersEach;
+    const whole = fits && platform().env('GROUP') !== '0' ? updates.length - (updates.length % size) : 0;
+    for (let at = 0; at < whole; at += size) run(updates.slice(at, at + size));
+    for (const update of updates.slice(whole)) run([update]);
   }
 
   /** A value that the host computes anew at every step. */

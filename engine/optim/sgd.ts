@@ -1,4 +1,5 @@
-import { sgdKernel } from '../../kernels/optim/optim.ts';
+import { grouped } from '../../kernels/common/grouped.ts';
+import { SGD_GROUP, sgd5Kernel, sgdKernel } from '../../kernels/optim/optim.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type Update } from './optimizer.ts';
@@ -8,7 +9,10 @@ export interface SgdOptions extends OptimizerOptions {
   readonly momentum?: number;
 }
 
-/** Stochastic gradient descent with momentum and coupled L2. */
+/**
+ * Stochastic gradient descent with momentum and coupled L2. Five tensors share a dispatch where the adapter binds fifteen
+ * buffers; `GROUP=0` gives each its own, with the same bits.
+ */
 export class SGD extends Optimizer {
   readonly momentum: number;
   readonly #velocity: readonly Tensor[];
@@ -24,12 +28,17 @@ export class SGD extends Optimizer {
   }
 
   protected update(updates: readonly Update[]): void {
-    for (const { index, parameter, gradient, decay } of updates) {
-      parameter.device.run(
-        sgdKernel,
-        { gradient: gradient.storage, parameter: parameter.storage, velocity: this.#velocity[index].storage },
-        { size: parameter.size, rate: this.perStep(() => this.lr), momentum: this.momentum, decay },
-      );
-    }
+    const scalars = { rate: this.perStep(() => this.lr), momentum: this.momentum };
+    const buffers = ({ index, parameter, gradient }: Update) => ({
+      gradient: gradient.storage,
+      parameter: parameter.storage,
+      velocity: this.#velocity[index].storage,
+    });
+    const numbers = ({ parameter, decay }: Update) => ({ size: parameter.size, decay });
+    this.inGroups(updates, SGD_GROUP, 3, (group) => {
+      const { device } = group[0].parameter;
+      if (group.length === 1) device.run(sgdKernel, buffers(group[0]), { ...numbers(group[0]), ...scalars });
+      else device.run(sgd5Kernel, grouped(group, buffers), { ...grouped(group, numbers), ...scalars });
+    });
   }
 }

@@ -1,3 +1,4 @@
+import { groupedKernel } from '../common/grouped.ts';
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 
 export const accumulateKernel = defineKernel({
@@ -15,6 +16,19 @@ export const accumulateKernel = defineKernel({
       ],
     },
   ],
+});
+
+/** Tensors that one dispatch of `accumulate8` adds to: two storage buffers each. */
+export const ACCUMULATE_GROUP = 8;
+
+export const accumulate8Kernel = groupedKernel({
+  name: 'accumulate8',
+  computes: 'out += source for eight tensors',
+  base: import.meta.url,
+  count: ACCUMULATE_GROUP,
+  bindings: { source: 'read', out: 'update' },
+  body: (k) => `out${k}[i] = out${k}[i] + source${k}[i];`,
+  cost: { flops: 1, bytes: 12 },
 });
 
 export const scaleKernel = defineKernel({

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   add,
   addInto,
+  affine,
   backward,
   Conv2d,
   type Device,
@@ -126,6 +127,28 @@ describe('what a program need not run', () => {
     const reused = await build();
     expect(reused.found).toEqual(plain.found);
     expect(reused.plan?.dispatches).toBeLessThan(plain.plan?.dispatches ?? 0);
+  });
+
+  it('adds eight small gradients in a dispatch, in their order (GROUP)', async () => {
+    const build = async () => {
+      const generator = new Generator(4);
+      const convs = Array.from({ length: 9 }, () => new Conv2d(3, 3, 3, { padding: 1, generator }));
+      const all = (x: Tensor): Tensor => convs.reduce((h, conv) => conv.forward(h), x);
+      const x = picture();
+      const step = program(() => {
+        backward(mean(square(all(all(all(x))))));
+        const grads = convs.flatMap(({ weight, bias }) => [weight.grad, bias?.grad]).flatMap((g) => g ?? []);
+        return grads.map((g) => affine(g, 1));
+      });
+      const grads = await step.run();
+      return { dispatches: step.plan?.dispatches ?? 0, values: await Promise.all(grads.map((g) => g.data())) };
+    };
+    const one = await without('GROUP', build);
+    const grouped = await build();
+    expect(grouped.values).toHaveLength(18);
+    expect(grouped.values).toEqual(one.values);
+    // 36 sums: two passes of 18 tensors, 16 of them in groups of eight.
+    expect(grouped.dispatches).toBe(one.dispatches - 28);
   });
 
   it('arranges the weights of inference once, and again when something changes them', async () => {

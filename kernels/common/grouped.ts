@@ -1,0 +1,105 @@
+import { type Access, generated, type Kernel, type ParamType, workgroupsFor } from '../kernel.ts';
+
+/** An elementwise kernel that works on several tensors in one dispatch. */
+interface Grouped {
+  readonly name: string;
+  readonly computes: string;
+  /** `import.meta.url` of the declaration. */
+  readonly base: string;
+  readonly count: number;
+  /** Buffers that every tensor has; tensor k's are bound as `<name>k`. Together at most 16. */
+  readonly bindings: Readonly<Record<string, Access>>;
+  /** Numbers that every tensor has, besides `sizek`: `<name>k`. */
+  readonly each?: readonly string[];
+  /** Numbers of them all. With the others at most 16. */
+  readonly shared?: readonly string[];
+  /** WGSL that computes vec4 `i` of tensor k. */
+  readonly body: (k: number) => string;
+  /** Per element. */
+  readonly cost: { readonly flops: number; readonly bytes: number };
+}
+
+/** `{ name0: …, name1: … }` for a grouped call: what `of` says of each tensor. */
+export function grouped<T, V>(items: readonly T[], of: (item: T) => Readonly<Record<string, V>>): Record<string, V> {
+  const entries = items.flatMap((item, k) => Object.entries(of(item)).map(([name, value]) => [`${name}${k}`, value]));
+  return Object.fromEntries(entries);
+}
+
+/** Declares it. Small tensors cost a dispatch, not their bytes. */
+export function groupedKernel({
+  name,
+  computes,
+  base,
+  count,
+  bindings,
+  each = [],
+  shared = [],
+  body,
+  cost,
+}: Grouped): Kernel {
+  const tensors = Array.from({ length: count }, (_, k) => k);
+  const numbered = <V>(names: Readonly<Record<string, V>>): Record<string, V> => grouped(tensors, () => names);
+  const floats = (names: readonly string[]): Record<string, ParamType> =>
+    Object.fromEntries(names.map((n) => [n, 'f32']));
+  const params: Record<string, ParamType> = {
+    ...numbered<ParamType>({ size: 'u32' }),
+    ...numbered(floats(each)),
+    ...floats(shared),
+  };
+  const total = (p: Readonly<Record<string, number>>): number => tensors.reduce((sum, k) => sum + p[`size${k}`], 0);
+  const text = (): string => `// ${name}: ${computes}.
+// One invocation: one vec4 of one tensor; workgroups in the order of the tensors; tails lie in the buffers' padding.
+requires immediate_address_space;
+
+struct Params { ${Object.entries(params)
+    .map(([field, type]) => `${field}: ${type}`)
+    .join(', ')} }
+var<immediate> params: Params;
+
+${Object.entries(numbered(bindings))
+  .map(
+    ([buffer, access], i) =>
+      `@group(0) @binding(${i}) var<storage, ${access === 'read' ? 'read' : 'read_write'}> ${buffer}: array<vec4f>;`,
+  )
+  .join('\n')}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  var group = wid.y * count.x + wid.x;
+${tensors
+  .map(
+    (k) => `  let groups${k} = (params.size${k} + 255u) / 256u;
+  if (group < groups${k}) {
+    let i = group * 64u + lane;
+    if (i * 4u >= params.size${k}) { return; }
+    ${body(k)}
+    return;
+  }
+  group -= groups${k};`,
+  )
+  .join('\n')}
+}
+`;
+  return {
+    name,
+    computes,
+    bindings: numbered(bindings),
+    params,
+    cost: (p) => ({ flops: cost.flops * total(p), bytes: cost.bytes * total(p) }),
+    variants: [
+      {
+        name: 'vec4',
+        adds: `one dispatch for ${count} tensors: small ones cost a dispatch, not their bytes`,
+        passes: (p) => [
+          {
+            source: generated(base, name, text),
+            workgroups: workgroupsFor(
+              tensors.reduce((n, k) => n + Math.ceil(p[`size${k}`] / 256), 0),
+              1,
+            ),
+          },
+        ],
+      },
+    ],
+  };
+}
