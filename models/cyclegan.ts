@@ -4,7 +4,6 @@
  */
 import {
   Adam,
-  abs,
   add,
   affine,
   backward,
@@ -14,15 +13,14 @@ import {
   checkpoint,
   HistoryPool,
   InstanceNorm2d,
+  l1Loss,
   Module,
-  mean,
+  mseLoss,
   normalInit,
   type Program,
   program,
   Generator as RandomGenerator,
   reflectionPad2d,
-  square,
-  sub,
   type Tensor,
   zeros,
   zerosInit,
@@ -190,10 +188,6 @@ export type CycleGanLosses = Readonly<
   Record<'G_A' | 'G_B' | 'cycle_A' | 'cycle_B' | 'idt_A' | 'idt_B' | 'D_A' | 'D_B', Tensor>
 >;
 
-const l1 = (a: Tensor, b: Tensor): Tensor => mean(abs(sub(a, b)));
-/** Mean of (x − target)². */
-const leastSquares = (x: Tensor, target: number): Tensor => mean(square(affine(x, 1, -target)));
-
 /** Both generators (G_A: A → B, G_B: B → A), both discriminators (D_A judges B, D_B judges A), pools and optimisers. */
 export class CycleGan extends Module {
   readonly config: CycleGanConfig;
@@ -253,13 +247,13 @@ export class CycleGan extends Module {
     const fakeB = this.G_A.forward(a);
     const fakeA = this.G_B.forward(b);
     const generators = {
-      G_A: leastSquares(this.D_A.forward(fakeB), 1),
-      G_B: leastSquares(this.D_B.forward(fakeA), 1),
-      cycle_A: weighted(l1(this.G_B.forward(fakeB), a), lambda),
-      cycle_B: weighted(l1(this.G_A.forward(fakeA), b), lambda),
+      G_A: mseLoss(this.D_A.forward(fakeB), 1),
+      G_B: mseLoss(this.D_B.forward(fakeA), 1),
+      cycle_A: weighted(l1Loss(this.G_B.forward(fakeB), a), lambda),
+      cycle_B: weighted(l1Loss(this.G_A.forward(fakeA), b), lambda),
       // Without identity loss its two passes are not run at all.
-      idt_A: identity > 0 ? weighted(l1(this.G_A.forward(b), b), lambda * identity) : zeros([]),
-      idt_B: identity > 0 ? weighted(l1(this.G_B.forward(a), a), lambda * identity) : zeros([]),
+      idt_A: identity > 0 ? weighted(l1Loss(this.G_A.forward(b), b), lambda * identity) : zeros([]),
+      idt_B: identity > 0 ? weighted(l1Loss(this.G_B.forward(a), a), lambda * identity) : zeros([]),
     };
     const total = Object.values(generators).reduce((sum, term) => add(sum, term));
     this.optimizers.G.zeroGrad();
@@ -270,7 +264,7 @@ export class CycleGan extends Module {
     this.optimizers.D.zeroGrad();
     const judge = (d: PatchDiscriminator, real: Tensor, fake: Tensor, pool: HistoryPool): Tensor => {
       const shown = pool.query(fake.detach());
-      const loss = weighted(add(leastSquares(d.forward(real), 1), leastSquares(d.forward(shown), 0)), 0.5);
+      const loss = weighted(add(mseLoss(d.forward(real), 1), mseLoss(d.forward(shown), 0)), 0.5);
       backward(loss);
       return loss;
     };
