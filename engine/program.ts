@@ -175,7 +175,7 @@ class TracedProgram<T> implements Program<T> {
     const temporaries = [...lifetimes(each).values()].filter(
       ({ storage }) => isTemporary(storage) && !results.has(storage),
     );
-    const buffers = assignBuffers(temporaries, device.memory);
+    const buffers = assignBuffers(temporaries, each, device.memory);
     for (const storage of results) buffers.push(device.memory.materialise(storage));
     const bind = (list: readonly Dispatch[]): Bound => ({
       dispatches: list,
@@ -183,7 +183,10 @@ class TracedProgram<T> implements Program<T> {
     });
     const bound = { each: bind(each), once: { ...bind(once), sources, versions: undefined } };
     // The program owns these buffers now; the storages that stood for them are spent.
-    for (const storage of [...results, ...temporaries.map((t) => t.storage)]) storage.buffer = undefined;
+    for (const storage of [...results, ...temporaries.map((t) => t.storage)]) {
+      storage.buffer = undefined;
+      storage.offset = 0;
+    }
     const kept = new Set<Storage>([...outside, ...outputStorages]);
     const written = new Set<Storage>();
     for (const command of commands) {

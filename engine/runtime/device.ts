@@ -223,7 +223,7 @@ export class Device {
       entries: dispatch.shader.bindings.map(({ index }, i) => {
         const storage = dispatch.storages[i];
         const resource = storage
-          ? { buffer: this.memory.materialise(storage), offset: 0, size: storage.bytes }
+          ? { buffer: this.memory.materialise(storage), offset: storage.offset, size: storage.bytes }
           : { buffer: this.#zeros };
         return { binding: index, resource };
       }),

@@ -18,6 +18,8 @@ export class Storage {
   readonly bytes: number;
   label: string;
   buffer: GPUBuffer | undefined;
+  /** Where in the buffer it begins; other than 0 only for the temporaries of a program. */
+  offset = 0;
   references = 1;
   /** Set by the first command that writes it; reading before is a bug that the engine reports. */
   written = false;
@@ -61,7 +63,7 @@ export interface MemorySnapshot {
 
 /**
  * Buffers by size. Whole buffers are reused, never parts: WebGPU refuses one buffer bound for reading and writing in
- * one dispatch, even at disjoint ranges.
+ * one dispatch, even at disjoint ranges. (Programs, which know all their dispatches, place parts: plan.ts.)
  */
 export class Memory {
   readonly live = new Set<Storage>();
