@@ -1,11 +1,14 @@
 /**
  * Runs `work` with a signal that Ctrl-C (SIGINT) and SIGTERM abort, so that it can save and return. A second Ctrl-C ends
- * the process at once.
+ * the process at once; a second signal that comes together with the first, as from `timeout`, is none.
  */
 export async function interruptible<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
+  let first = Number.POSITIVE_INFINITY;
   const stop = () => {
+    if (controller.signal.aborted && performance.now() - first < 100) return;
     if (controller.signal.aborted) process.exit(130);
+    first = performance.now();
     console.error('\nstopping: finishing this step and saving (press Ctrl-C again to stop at once)');
     controller.abort();
   };

@@ -29,3 +29,16 @@ export function share(text: string): number {
 export function shareOrNothing(text: string): number {
   return text.trim() === '0' ? 0 : share(text);
 }
+
+/** A number above 0, up to and including 1. */
+export function upToOne(text: string): number {
+  const value = positiveNumber(text);
+  if (value > 1) throw new InvalidArgumentError('A number above 0, at most 1, is needed, such as 0.9.');
+  return value;
+}
+
+export function atLeastOne(text: string): number {
+  const value = positiveNumber(text);
+  if (value < 1) throw new InvalidArgumentError('A number from 1 is needed.');
+  return value;
+}

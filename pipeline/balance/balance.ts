@@ -1,17 +1,18 @@
 /** `kindergrad balance`: trains what is missing, generates, has pictures chosen, records them, reports. */
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rmdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { ConfigError, DataError } from '../../engine/index.ts';
+import { join } from 'node:path';
+import { DataError } from '../../engine/index.ts';
 import { checkPictures, type PictureStore, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
 import { fileErrorReason } from '../files.ts';
 import { giveUpOwnership, takeOwnership } from '../owner.ts';
+import { plural } from '../plural.ts';
 import { progress } from '../progress.ts';
 import { checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { RunFolder, readRunConfig } from '../run/folder.ts';
 import type { Candidate } from './candidates.ts';
-import { type GanRunConfig, ganRunSchema } from './config.ts';
+import { type GanRunConfig, ganConfigOf, ganRunSchema, ignoredOptions } from './config.ts';
 import { GanTrainer, loadSize, trainGan } from './gan-training.ts';
 import { generate, type Supply, supplyOf } from './generate.ts';
 import type { Judges } from './judges.ts';
@@ -20,7 +21,7 @@ import { describeQuality } from './quality.ts';
 import { finishRecording, keptFiles, recordSelection, saveQuality } from './record.ts';
 import { writeBalanceReport } from './report.ts';
 import { review } from './review/server.ts';
-import { type CheckOptions, type Selection, select } from './select.ts';
+import { type CheckOptions, reasonKind, type Selection, select } from './select.ts';
 
 export interface BalanceOptions {
   readonly to?: string;
@@ -109,7 +110,7 @@ class Balancing {
     const toReview: { work: Work; candidates: readonly Candidate[] }[] = [];
     for (const work of this.#works) {
       const { task } = work;
-      say(`${task.make} ${task.to} pictures are to be made from ${task.from} ones`);
+      say(`${plural(task.make, `${task.to} picture`)} to be made from ${task.from} ones`);
       const candidates = (await this.#train(work)) === 'finished' ? await this.#generate(work) : undefined;
       if (!candidates) return this.#interrupted();
       // A person is asked once, when all classes are there.
@@ -169,7 +170,9 @@ class Balancing {
     const { task, run } = work;
     realPictures(this.#data, task.to);
     realPictures(this.#data, task.from);
-    await this.#configOf(work);
+    const ignored = ignoredOptions(this.#asked(task), await this.#configOf(work));
+    if (ignored !== '')
+      this.#options.say(`  ${run} keeps the options it was begun with: ${ignored}. Another --out begins anew.`);
     const { candidates, unused } = await this.#supply(work);
     const most = candidates.length + unused.length;
     if (most === 0) {
@@ -184,34 +187,18 @@ class Balancing {
     }
   }
 
-  /** The run's own options, or those of this call for a new run. */
-  async #configOf({ task, run }: Work): Promise<GanRunConfig> {
-    const { folder } = this.#data;
-    const asked: GanRunConfig = {
-      kind: 'cyclegan',
-      data: folder,
-      from: task.from,
-      to: task.to,
-      ...this.#options.run,
-    };
-    if (!existsSync(join(run, 'config.json'))) return asked;
-    const config = await readRunConfig(run, ganRunSchema);
-    if (config.from !== task.from || config.to !== task.to) {
-      throw new ConfigError(`${run} holds a run from ${config.from} to ${config.to}.`, {
-        remedy: 'Give another folder with --out.',
-      });
-    }
-    if (config.data !== folder && resolve(config.data) !== resolve(folder)) {
-      throw new ConfigError(`${run} was trained on ${config.data}, not on ${folder}.`, {
-        remedy: `Give another folder with --out; if the data set was only moved, write its new place into ${join(run, 'config.json')}.`,
-      });
-    }
-    return config;
+  /** The options of a work's run: its own, or those of this call for a new one. */
+  #configOf({ task, run }: Work): Promise<GanRunConfig> {
+    return ganConfigOf(run, this.#asked(task));
   }
 
-  #supply({ task, run }: Work): Promise<Supply> {
-    const { seed } = this.#options.run;
-    return supplyOf(this.#data, task, run, { seed, withReviewed: this.#options.review !== undefined });
+  #asked({ from, to }: BalanceTask): GanRunConfig {
+    return { kind: 'cyclegan', data: this.#data.folder, from, to, ...this.#options.run };
+  }
+
+  async #supply(work: Work): Promise<Supply> {
+    const { seed } = await this.#configOf(work);
+    return supplyOf(this.#data, work.task, work.run, { seed, withReviewed: this.#options.review !== undefined });
   }
 
   async #train(work: Work): Promise<'finished' | 'interrupted'> {
@@ -265,7 +252,12 @@ class Balancing {
     const { task, run } = work;
     const { say } = this.#options;
     const paths = await recordSelection(this.#data, task, run, selection);
-    say(`  kept ${paths.length} of ${paths.length + selection.discarded.length} candidates`);
+    const reasons = new Map<string, number>();
+    for (const { reason } of selection.discarded) {
+      reasons.set(reasonKind(reason), (reasons.get(reasonKind(reason)) ?? 0) + 1);
+    }
+    const why = [...reasons].map(([kind, count]) => `; ${count} ${kind}`).join('');
+    say(`  kept ${paths.length} of ${paths.length + selection.discarded.length} candidates${why}`);
     return { ...work, selection };
   }
 
@@ -288,8 +280,8 @@ class Balancing {
     const { unused } = await this.#supply({ task, run });
     const remedy =
       unused.length > 0
-        ? `the same command makes more from the ${unused.length} ${task.from} pictures that are unused`
-        : `no ${task.from} picture is unused: add some, or let more through (--max-similarity, --min-target)`;
+        ? `the same command makes more; ${plural(unused.length, `${task.from} picture`)} not used yet`
+        : `no ${task.from} picture is unused: add some, or let more through (--max-similarity, --min-target, --detector)`;
     return `${task.to} still lacks ${lacking}: ${remedy}.`;
   }
 }

@@ -1,5 +1,9 @@
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
+import { ConfigError } from '../../engine/index.ts';
 import { cycleGanConfig } from '../../models/index.ts';
+import { readRunConfig } from '../run/folder.ts';
 
 /** Every option of one CycleGAN run, as config.json keeps it. */
 export const ganRunSchema = z.object({
@@ -40,3 +44,34 @@ export const ganPresets = {
 
 export type GanPreset = keyof typeof ganPresets;
 export const ganPresetNames = Object.keys(ganPresets) as GanPreset[];
+
+/**
+ * The options of the run at `path`: those it was begun with, or the ones asked for where nothing was begun.
+ * @throws ConfigError when it is a run between other classes, or on another data set.
+ */
+export async function ganConfigOf(path: string, asked: GanRunConfig): Promise<GanRunConfig> {
+  const file = join(path, 'config.json');
+  if (!existsSync(file)) return asked;
+  const config = await readRunConfig(path, ganRunSchema);
+  if (config.from !== asked.from || config.to !== asked.to) {
+    throw new ConfigError(`${path} holds a run from ${config.from} to ${config.to}.`, {
+      remedy: 'Give another folder with --out.',
+    });
+  }
+  if (config.data !== asked.data && resolve(config.data) !== resolve(asked.data)) {
+    throw new ConfigError(`${path} was trained on ${config.data}, not on ${asked.data}.`, {
+      remedy: `Give another folder with --out; if the data set was only moved, write its new place into ${file}.`,
+    });
+  }
+  return config;
+}
+
+/** Which options asked for a run that was begun with others does not take, in words: `epochs 2, not 7`. */
+export function ignoredOptions(asked: GanRunConfig, begun: GanRunConfig): string {
+  const flat = ({ model, data: _, checkpointMinutes: __, ...rest }: GanRunConfig) =>
+    Object.entries({ ...rest, ...model });
+  const own = new Map<string, unknown>(flat(begun));
+  return flat(asked)
+    .flatMap(([name, value]) => (own.get(name) === value ? [] : `${name} ${own.get(name)}, not ${value}`))
+    .join('; ');
+}

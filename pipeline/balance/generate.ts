@@ -173,7 +173,7 @@ async function judge(input: GenerateInput, candidates: Candidate[]): Promise<Can
         const { target: _, face: __, ...known } = candidates[i];
         candidates[i] = { ...known, ...opinions[k], judges: judges.name };
       }
-      line.update(Math.min(start + CHUNK, places.length), places.length, judges.name);
+      line.update(Math.min(start + CHUNK, places.length), places.length, task.to);
     }
   } finally {
     line.finish();

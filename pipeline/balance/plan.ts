@@ -16,9 +16,13 @@ export function parseTargets(text: string, classes: readonly string[]): Map<stri
   for (const pair of text.split(',')) {
     const match = /^\s*([^=]+?)\s*=\s*(\d+)\s*$/.exec(pair);
     if (!match || !classes.includes(match[1])) {
-      throw new ConfigError(`--to ${text}: "${pair}" is not of the form class=number.`, {
+      const wrong = match ? `there is no class "${match[1]}"` : `"${pair}" is not of the form class=number`;
+      throw new ConfigError(`--to ${text}: ${wrong}.`, {
         remedy: `Classes here: ${classes.join(', ')}. Example: --to ${classes.map((c) => `${c}=4000`).join(',')}`,
       });
+    }
+    if (wanted.has(match[1])) {
+      throw new ConfigError(`--to ${text} names ${match[1]} twice.`, { remedy: 'Give each class one size.' });
     }
     wanted.set(match[1], Number(match[2]));
   }

@@ -100,14 +100,15 @@ async function chapter({ run, config, kept, discarded }: Chapter): Promise<strin
     '<p>Pictures that were fixed before the training began.</p>',
     await filmStrips(run, model.imageSize, [from, to]),
     `<details><summary>All fixed pictures, with the way there and back and the identity</summary>${await gridSlider(run)}</details>`,
-    '<h3>Losses</h3>',
-    `<div class="charts">${curve(steps, ['G_A', 'D_A', 'G_B', 'D_B'])}${curve(steps, ['cycle_A', 'cycle_B', 'idt_A', 'idt_B'])}</div>`,
     `<h3>Kept: ${kept.length}</h3>`,
+    '<p>Left the real picture, right what was made of it. Score: the discriminator’s, higher looks more real. SSIM: likeness to the source, 1 is unchanged.</p>',
     await pairs(run, model.imageSize, spread(kept, SHOWN.kept), ({ candidate }) => scores(candidate)),
     kept.length > SHOWN.kept ? `<p>${SHOWN.kept} of them, from the best score to the worst.</p>` : '',
     `<h3>Not kept: ${discarded.length}</h3>`,
     await turnedDown(run, model.imageSize, discarded, to),
     fromWhom(kept),
+    '<h3>Losses</h3>',
+    `<div class="charts">${curve(steps, ['G_A', 'D_A', 'G_B', 'D_B'])}${curve(steps, ['cycle_A', 'cycle_B', 'idt_A', 'idt_B'])}</div>`,
   ].join('\n');
 }
 
@@ -154,7 +155,7 @@ async function turnedDown(run: string, size: number, discarded: readonly Made[],
         const more = reasonOf(made, to).slice(kind.length + 2);
         return more || scores(made.candidate);
       });
-      return `<details${list.length > 0 ? ' open' : ''}><summary>${html(kind)}: ${list.length}</summary>${shown}</details>`;
+      return `<details open><summary>${html(kind)}: ${list.length}</summary>${shown}</details>`;
     });
   return (await Promise.all(sections)).join('');
 }
@@ -176,13 +177,15 @@ function curve(events: readonly RunEvent[], names: readonly string[]): string {
     );
     return { name, points: thin(smooth(points, Math.max(1, Math.round(points.length / 60)))) };
   });
-  return `<figure>${lineChart(series, { xName: 'step', yName: 'loss' })}</figure>`;
+  // Without identity loss its curve would lie on the axis.
+  const moving = series.filter(({ points }) => points.some(([, loss]) => loss !== 0));
+  return `<figure>${lineChart(moving, { xName: 'step', yName: 'loss' })}</figure>`;
 }
 
 const style = `
 .pairs{display:flex;flex-wrap:wrap;gap:.8rem}.pairs figure{width:196px}.pairs span{display:flex;gap:4px}
 .pairs img,.gone{width:96px;height:96px;border-radius:4px}.gone{display:grid;place-items:center;border:1px dashed var(--line);color:var(--soft)}
-.film{border-spacing:3px;border-collapse:separate}.film td,.film th{border:0;padding:0;text-align:center}.film img{width:88px;height:88px;border-radius:4px;display:block}
+.film{border-spacing:3px;border-collapse:separate}.film td,.film th{border:0;padding:0;text-align:center}.film img{width:78px;height:78px;border-radius:4px;display:block}
 details{margin:.8rem 0}summary{cursor:pointer;padding:.2rem 0}
 .slider img{width:100%;max-width:560px}.slider label{display:flex;gap:.6rem;align-items:center;max-width:560px}.slider input{flex:1}
 .list td:nth-child(-n+3),.list th:nth-child(-n+3){text-align:left}.list{display:block;overflow-x:auto}

@@ -1,4 +1,6 @@
 /** The agreement report as HTML: one renderer for the file and for the results page of the studio. */
+
+import { plural } from '../plural.ts';
 import type { Estimate, RaterSummary, Summary } from './summary.ts';
 
 /** Attributes of the <img> of a picture: a `src`, or what the page needs to load it with its token. */
@@ -106,7 +108,6 @@ export const percent = (share: number) => (Number.isFinite(share) ? `${(100 * sh
 export const decimal = (value: number) => (Number.isFinite(value) ? value.toFixed(3).replace('-', '−') : '–');
 export const interval = ({ low, high }: { low: number; high: number }, format: (value: number) => string) =>
   Number.isFinite(low) && Number.isFinite(high) ? `[${format(low)}, ${format(high)}]` : '';
-export const plural = (n: number, word: string) => `${n} ${word}${n === 1 ? '' : 's'}`;
 
 /** One of eleven shades, 0 to 1. */
 const shade = (value: number) =>

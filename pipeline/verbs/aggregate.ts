@@ -1,8 +1,9 @@
 import { applyAggregation } from '../label/apply.ts';
 import { answersFolder } from '../label/history.ts';
-import { decimal, interval, percent, plural } from '../label/report.ts';
+import { decimal, interval, percent } from '../label/report.ts';
 import type { Estimate, Summary } from '../label/summary.ts';
 import { wholeNumber } from '../options.ts';
+import { plural } from '../plural.ts';
 import { progress } from '../progress.ts';
 import type { Verb } from './index.ts';
 import { names } from './label.ts';

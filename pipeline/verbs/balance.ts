@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import { cycleGanConfig } from '../../models/index.ts';
 import { type GanPreset, ganPresetNames, ganPresets } from '../balance/config.ts';
 import { interruptible } from '../interrupt.ts';
-import { nonNegativeNumber, positiveNumber, wholeNumber } from '../options.ts';
+import { atLeastOne, nonNegativeNumber, positiveNumber, upToOne, wholeNumber } from '../options.ts';
 import type { Verb } from './index.ts';
 
 interface Flags {
@@ -40,7 +40,7 @@ export const balance: Verb = (program) => {
     .command('balance <data>')
     .summary('even out the classes with pictures made by CycleGAN')
     .description(
-      'Trains one CycleGAN per small class (from the largest class to it), makes pictures from real ones not used before, keeps the best and adds them to the data set, marked as generated in its manifest. Interrupt it at will: the same command goes on.',
+      'Trains one CycleGAN per small class (from the largest class to it), makes pictures from real ones not used before, keeps the best, or those that you choose (--review), and adds them to the data set, marked as generated in its manifest. Interrupt it at will: the same command goes on.',
     )
     .option('--to <sizes>', 'sizes wanted, e.g. happy=4000,sad=4025 (default: level with the largest class)')
     .option('--from <class>', 'class that the others are made from (default: the largest)')
@@ -71,14 +71,9 @@ export const balance: Verb = (program) => {
         'ssd',
       ]),
     )
-    .option('--max-similarity <ssim>', 'drop pictures more like their source than this', positiveNumber, 0.95)
-    .option(
-      '--min-target <p>',
-      "least probability of the target class, by the --classifier's judgement",
-      positiveNumber,
-      0.5,
-    )
-    .option('--surplus <n>', 'candidates made for each picture wanted', positiveNumber, 1.5)
+    .option('--max-similarity <ssim>', 'drop pictures more like their source than this', upToOne, 0.95)
+    .option('--min-target <p>', "least probability of the target class, by the --classifier's judgement", upToOne, 0.5)
+    .option('--surplus <n>', 'candidates made for each picture wanted', atLeastOne, 1.5)
     .addOption(
       new Option('--auto', 'keep the best discriminator scores of what the checks let through (default)').conflicts(
         'review',
@@ -103,6 +98,9 @@ Examples:
       const { imageSize, ngf, blocks, batch, lr, cycle, identity, rematerialise } = flags;
       const device = await openDevice();
       console.log(`on ${device.name}`);
+      if (device.info.software && flags.preset !== 'smoke' && flags.imageSize === undefined) {
+        console.log(`  --preset ${flags.preset} takes days on a processor; --preset smoke is made for one`);
+      }
       try {
         const state = await interruptible((signal) =>
           run(data, {

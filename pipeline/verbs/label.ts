@@ -2,10 +2,10 @@ import { relative } from 'node:path';
 import { ConfigError } from '../../engine/errors.ts';
 import { answersFolder } from '../label/history.ts';
 import { describeLeftOut, listPictures } from '../label/pictures.ts';
-import { plural } from '../label/report.ts';
 import { isOwnMachine, serveLabels } from '../label/server.ts';
 import { LabelStore } from '../label/store.ts';
 import { share, wholeNumber } from '../options.ts';
+import { plural } from '../plural.ts';
 import type { Verb } from './index.ts';
 
 interface Options {

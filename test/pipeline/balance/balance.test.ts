@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,12 +9,16 @@ import { type Device, openDevice } from '../../../engine/node.ts';
 import { balance } from '../../../pipeline/balance/balance.ts';
 import { findJudges } from '../../../pipeline/balance/judges.ts';
 import { countByClass } from '../../../pipeline/balance/plan.ts';
-import { finishRecording } from '../../../pipeline/balance/record.ts';
+import { finishRecording, recordSelection } from '../../../pipeline/balance/record.ts';
+import { ReviewJournal } from '../../../pipeline/balance/review/journal.ts';
 import { readDataSet } from '../../../pipeline/dataset/read.ts';
 import { splitDataSet } from '../../../pipeline/dataset/split.ts';
 import { readManifest } from '../../../pipeline/manifest.ts';
 import { giveUpOwnership, takeOwnership } from '../../../pipeline/owner.ts';
 import { drawnFaces, generatedIn, judgeOf, tinyBalance } from './fixtures.ts';
+import { cleanUpReviews, prepareReview } from './review-fixtures.ts';
+
+cleanUpReviews();
 
 let device: Device;
 let folder: string;
@@ -160,6 +165,58 @@ describe('balance', () => {
   });
 });
 
+describe('a full disk', () => {
+  it('while pictures are recorded loses nothing: none is there unmarked, and the rest comes when there is room', async (context) => {
+    const prepared = await prepareReview(12, 12);
+    const [work] = prepared.works;
+    const disk = join(prepared.out, 'disk');
+    await mkdir(disk);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40k', 'tmpfs', disk], { stdio: 'ignore' });
+    } catch {
+      context.skip('mounting a small disk is not allowed here');
+    }
+    try {
+      const kept = { kept: work.candidates, discarded: [] };
+      await expect(recordSelection({ folder: disk }, work.task, work.run, kept)).rejects.toThrow(
+        /generated-from-.* cannot be written: the disk is full.*Free some space/s,
+      );
+      const some = await generatedIn(disk, 'happy');
+      expect(some.names.length).toBeGreaterThan(0);
+      expect(some.names.length).toBeLessThan(12);
+      for (const name of some.names) expect(some.rows.map(({ path }) => path)).toContain(`happy/${name}`);
+      execFileSync('mount', ['-o', 'remount,size=1m', disk]);
+      await finishRecording(work.run);
+      expect((await generatedIn(disk, 'happy')).names).toHaveLength(12);
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  });
+
+  it('while a person decides is said, and the decision is taken when there is room', async (context) => {
+    const { out } = await prepareReview(1, 1);
+    const disk = join(out, 'disk');
+    await mkdir(disk);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8k', 'tmpfs', disk], { stdio: 'ignore' });
+    } catch {
+      context.skip('mounting a small disk is not allowed here');
+    }
+    try {
+      const journal = await ReviewJournal.open(join(disk, 'review.jsonl'));
+      const ids = Array.from({ length: 400 }, (_, i) => i.toString(16).padStart(20, '0'));
+      const act = { act: 'act-00001', seen: 0, kind: 'decide', ids, decision: { keep: true } } as const;
+      await expect(journal.submit(act)).rejects.toThrow(/review.jsonl cannot be written: the disk is full/);
+      expect([journal.seq, journal.decision(ids[0])]).toEqual([0, undefined]);
+      execFileSync('mount', ['-o', 'remount,size=1m', disk]);
+      await journal.submit(act);
+      expect((await ReviewJournal.open(join(disk, 'review.jsonl'))).decision(ids[399])).toEqual({ keep: true });
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  });
+});
+
 describe('what cannot be done is said before anything is trained', () => {
   const attempt = async (data: string, more: Parameters<typeof tinyBalance>[2] = {}, name = 'refused') => {
     const lines: string[] = [];
@@ -200,6 +257,18 @@ describe('what cannot be done is said before anything is trained', () => {
     takeOwnership(join(folder, 'mine-runs'));
     expect((await attempt(drawn, { to: 'happy=16' }, 'mine-runs')).error).toMatch(/in use by process \d+.*Ctrl-C/s);
     giveUpOwnership(join(folder, 'mine-runs'));
+  });
+
+  it('that a run keeps the options it was begun with', async () => {
+    const drawn = await drawnFaces(join(folder, 'begun'));
+    const first = await attempt(drawn, { to: 'happy=15' }, 'begun-runs');
+    expect(first.lines).not.toMatch(/keeps the options/);
+    const { run } = tinyBalance('', []);
+    const second = await attempt(drawn, { to: 'happy=16', run: { ...run, epochs: 7, seed: 9 } }, 'begun-runs');
+    expect(second.lines).toMatch(
+      /normal-to-happy keeps the options it was begun with: epochs 1, not 7; seed 5, not 9\./,
+    );
+    expect(second.error).toBe('');
   });
 
   it('that no source is left, and how many there are at most', async () => {
