@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2d } from './depthwise.ts';
+import { fewChannelsConv2d } from './few-channels.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
 import { tiledConv2d } from './tiled.ts';
@@ -27,6 +28,7 @@ export const conv2dKernel = defineKernel({
     },
     depthwiseConv2d,
     laneConv2d,
+    fewChannelsConv2d,
     winogradConv2d,
     tiledConv2d,
   ],
