@@ -10,7 +10,7 @@ import { measureDecoding } from './data.ts';
 import { type LadderRow, runLadder } from './ladder.ts';
 import { type Contender, interleaved } from './measure.ts';
 import { renderPage } from './page.ts';
-import { comparisons, flopsOf, type Peer } from './peers/contenders.ts';
+import { comparisons, flopsOf, type Peer, type Ready } from './peers/contenders.ts';
 import { Torch } from './peers/torch.ts';
 import { describeRun, kindOf, type PeerRow, type Results } from './results.ts';
 import { formatMemory, runSteps, type StepRow } from './steps.ts';
@@ -37,14 +37,15 @@ const formatRow = (r: LadderRow): string => {
 /** Starts every peer that starts here; says which does not, and why. */
 async function startPeers(gpu: GPU): Promise<Peer[]> {
   const loaders = [
-    async () => [await (await import('./peers/tfjs.ts')).tfjs(gpu)],
-    async () => [await (await import('./peers/jaxjs.ts')).jaxjs(gpu)],
-    async () => (await import('./peers/onnxruntime.ts')).onnxruntime(gpu),
+    async () => (await import('./peers/tfjs.ts')).tfjs(gpu),
+    async () => (await import('./peers/jaxjs.ts')).jaxjs(gpu),
+    async () => (await import('./peers/onnxruntime.ts')).onnxruntimeWebGpu(gpu),
+    async () => (await import('./peers/onnxruntime.ts')).onnxruntimeWasm(),
   ];
   const peers: Peer[] = [];
   for (const load of loaders) {
     try {
-      peers.push(...(await load()));
+      peers.push(await load());
     } catch (error) {
       console.log(pc.yellow(`a peer did not start: ${error instanceof Error ? error.message : error}`));
     }
@@ -58,19 +59,21 @@ async function comparePeers(peers: readonly Peer[], rounds: number, filter: stri
   const rows: PeerRow[] = [];
   for (const comparison of comparisons) {
     if (filter && !comparison.includes(filter)) continue;
-    const working: Contender[] = [];
+    const working: (Contender & Ready)[] = [];
     for (const { name, contenders } of peers) {
       const make = contenders.get(comparison);
       if (!make) continue;
       try {
-        const run = await make();
-        await run();
-        working.push({ name, run });
+        const ready = await make();
+        await ready.run();
+        working.push({ name, ...ready });
       } catch (error) {
         rows.push({ comparison, engine: name, samples: [], failure: firstLine(error) });
+        console.log(pc.yellow(`${comparison}: ${name}: ${firstLine(error)}`));
       }
     }
     const timings = await interleaved(working, { rounds, budgetMs: BUDGET_MS, warm: true });
+    for (const { release } of working) await release?.();
     const flops = flopsOf(comparison);
     for (const { name, median, samples } of timings) {
       rows.push({ comparison, engine: name, median, samples });

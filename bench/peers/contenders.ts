@@ -38,16 +38,23 @@ export const largeConvolution = [512, 28] as const;
 /** Channels of VGG16's convolutions up to pool4; a pool follows where the number is 0. */
 export const vgg16Channels = [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0] as const;
 
+/** A comparison that has been set up. */
+export interface Ready {
+  readonly run: Contender['run'];
+  /** Gives back what it holds. */
+  readonly release?: () => void | Promise<void>;
+}
+
 export interface Peer {
   /** With its version. */
   readonly name: string;
-  /** What sets a comparison up and returns its run. */
-  readonly contenders: ReadonlyMap<Comparison, () => Promise<Contender['run']>>;
+  /** What sets a comparison up. */
+  readonly contenders: ReadonlyMap<Comparison, () => Promise<Ready>>;
 }
 
-/** Every comparison that is ready by itself. */
+/** Comparisons that are ready by themselves. */
 export const ready = (runs: ReadonlyMap<Comparison, Contender['run']>): Peer['contenders'] =>
-  new Map([...runs].map(([name, run]) => [name, async () => run]));
+  new Map([...runs].map(([name, run]) => [name, async () => ({ run })]));
 
 /** Operations of each comparison, for GFLOP/s; 0 where the count means little. */
 export function flopsOf(comparison: Comparison): number {

@@ -1,21 +1,24 @@
 import * as k from '../../engine/node.ts';
 import { createModel, Network, vgg16Features } from '../../models/index.ts';
 import { smallCnn } from '../workloads.ts';
-import { type Comparison, convolutions, largeConvolution, type Peer } from './contenders.ts';
+import { type Comparison, convolutions, largeConvolution, type Peer, type Ready } from './contenders.ts';
 
 /** Ourselves, by the public API; every run waits for the device like the peers'. */
 export function kindergrad(device: k.Device): Peer {
   const g = new k.Generator(2);
   const normal = (shape: number[], requiresGrad = false): k.Tensor =>
     k.tensor(g.normal(k.sizeOf(shape)), shape, { requiresGrad });
-  const contenders = new Map<Comparison, () => Promise<() => Promise<void>>>();
+  const contenders = new Map<Comparison, () => Promise<Ready>>();
   /** `make` makes the inputs and returns the step. */
   const add = (name: Comparison, make: () => (() => k.Tensor) | Promise<() => k.Tensor>): void => {
     contenders.set(name, async () => {
       const program = k.program(await make());
-      return async () => {
-        await program.run();
-        await device.sync();
+      return {
+        run: async () => {
+          await program.run();
+          await device.sync();
+        },
+        release: () => program.dispose(),
       };
     });
   };
@@ -72,7 +75,7 @@ export function kindergrad(device: k.Device): Peer {
   });
   contenders.set('small CNN step', async () => {
     const step = smallCnn().prepare(device);
-    return () => step.run();
+    return { run: () => step.run(), release: () => step.dispose() };
   });
   return { name: 'kindergrad', contenders };
 }

@@ -1,12 +1,13 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
+import type { InferenceSession } from 'onnxruntime-web';
 import { Generator } from '../../engine/index.ts';
 import { classifierConfig, createModel, exportOnnx, Network, vgg16Features } from '../../models/index.ts';
 import { ruleOf } from '../../models/layers.ts';
 import { GraphBuilder, onnxModel } from '../../models/onnx/graph.ts';
 import { addLayer } from '../../models/onnx/layers.ts';
-import { type Comparison, convolutions, largeConvolution, type Peer } from './contenders.ts';
-
-type Ort = typeof import('onnxruntime-web/webgpu');
+import { type Comparison, convolutions, largeConvolution, type Peer, type Ready } from './contenders.ts';
 
 /** What a graph computes: its file, made when it is asked for, and the shapes of its inputs. */
 interface Work {
@@ -89,43 +90,58 @@ function copySharedUploads(): void {
   };
 }
 
-/** onnxruntime-web on its WebGPU provider and on WebAssembly with as many threads as there are cores. */
-export async function onnxruntime(gpu: GPU): Promise<Peer[]> {
+type Ort = Pick<typeof import('onnxruntime-web'), 'InferenceSession' | 'Tensor' | 'env'>;
+
+const require = createRequire(import.meta.url);
+
+function peer(ort: Ort, name: string, options: InferenceSession.SessionOptions, idle?: () => Promise<unknown>): Peer {
+  const contender = async ({ file, inputs, output }: Work): Promise<Ready> => {
+    const session = await ort.InferenceSession.create(await file(), options);
+    const random = new Generator(4);
+    const feeds = Object.fromEntries(
+      Object.entries(inputs).map(([input, shape]) => {
+        const size = shape.reduce((n, d) => n * d, 1);
+        return [input, new ort.Tensor('float32', random.normal(size), [...shape])];
+      }),
+    );
+    return {
+      run: async () => {
+        const { [output]: result } = await session.run(feeds, [output]);
+        await idle?.();
+        result.dispose();
+      },
+      release: () => session.release(),
+    };
+  };
+  const version = ort.env.versions.web ?? ort.env.versions.common;
+  return {
+    name: `ONNX Runtime Web ${version} (${name})`,
+    contenders: new Map([...works()].map(([comparison, work]) => [comparison, () => contender(work)])),
+  };
+}
+
+/** onnxruntime-web on its WebGPU provider. */
+export async function onnxruntimeWebGpu(gpu: GPU): Promise<Peer> {
   const navigator = { gpu, userAgent: 'node', platform: 'node' };
   Object.defineProperty(globalThis, 'navigator', { value: navigator, configurable: true, writable: true });
   copySharedUploads();
-  const ort: Ort = await import('onnxruntime-web/webgpu');
+  const ort = await import('onnxruntime-web/webgpu');
+  ort.env.wasm.numThreads = 1;
+  ort.env.logLevel = 'error';
+  // The package fetches this file by its URL, which Node's fetch does not do.
+  ort.env.wasm.wasmBinary = await readFile(require.resolve('onnxruntime-web/ort-wasm-simd-threaded.asyncify.wasm'));
+  const options = { executionProviders: ['webgpu'], preferredOutputLocation: 'gpu-buffer' } as const;
+  return peer(ort, 'WebGPU', options, async () => {
+    const device = (await ort.env.webgpu.device) as GPUDevice;
+    await device.queue.onSubmittedWorkDone();
+  });
+}
+
+/** onnxruntime-web on WebAssembly with as many threads as there are cores. */
+export async function onnxruntimeWasm(): Promise<Peer> {
+  const ort = await import('onnxruntime-web');
   const threads = availableParallelism();
   ort.env.wasm.numThreads = threads;
   ort.env.logLevel = 'error';
-  const contender =
-    (provider: 'webgpu' | 'wasm', { file, inputs, output }: Work) =>
-    async () => {
-      const onGpu = provider === 'webgpu';
-      const session = await ort.InferenceSession.create(await file(), {
-        executionProviders: [provider],
-        ...(onGpu && { preferredOutputLocation: 'gpu-buffer' }),
-      });
-      const random = new Generator(4);
-      const feeds = Object.fromEntries(
-        Object.entries(inputs).map(([name, shape]) => {
-          const size = shape.reduce((n, d) => n * d, 1);
-          return [name, new ort.Tensor('float32', random.normal(size), [...shape])];
-        }),
-      );
-      return async () => {
-        const result = (await session.run(feeds, [output]))[output];
-        if (onGpu) {
-          const device = (await ort.env.webgpu.device) as GPUDevice;
-          await device.queue.onSubmittedWorkDone();
-        }
-        result.dispose();
-      };
-    };
-  const version = ort.env.versions.web ?? ort.env.versions.common;
-  const peer = (name: string, provider: 'webgpu' | 'wasm'): Peer => ({
-    name: `ONNX Runtime Web ${version} (${name})`,
-    contenders: new Map([...works()].map(([comparison, work]) => [comparison, contender(provider, work)])),
-  });
-  return [peer('WebGPU', 'webgpu'), peer(`WebAssembly, ${threads} threads`, 'wasm')];
+  return peer(ort, `WebAssembly, ${threads} threads`, { executionProviders: ['wasm'] });
 }

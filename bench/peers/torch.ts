@@ -87,7 +87,7 @@ export class Torch {
   get peer(): Peer {
     const contender = (work: string) => async () => {
       await this.#ask({ prepare: work });
-      return async () => ({ overriddenDuration: (await this.sample()).milliseconds });
+      return { run: async () => ({ overriddenDuration: (await this.sample()).milliseconds }) };
     };
     return { name: this.name, contenders: new Map(this.#works.map((work) => [work, contender(work)])) };
   }
