@@ -272,7 +272,7 @@ describeInBrowser('the review page', () => {
     await page.getByRole('button', { name: 'Write and finish' }).click();
     await page.getByRole('heading', { name: 'Done' }).waitFor();
     expect(await ended).toBe(0);
-    expect(server.output()).toMatch(/happy still lacks 3: the same command makes more from the \d+ normal pictures/);
+    expect(server.output()).toMatch(/happy still lacks 3: the same command makes more; \d+ normal pictures not used yet/);
     const { rows, names } = await generatedIn(faces, 'happy');
     expect(names).toHaveLength(1);
     expect(rows.filter(({ discarded }) => discarded === 'generated happy: in review: melted or blurred')).toHaveLength(
@@ -280,6 +280,20 @@ describeInBrowser('the review page', () => {
     );
     expect(rows.filter(({ discarded }) => discarded === 'generated happy: not reviewed')).toHaveLength(4);
     expect(await readFile(join(out, 'report.html'), 'utf8')).toContain('in review: melted or blurred: 1');
+
+    // Called again, it offers what was not looked at, one more to choose from, and what was discarded under Discarded.
+    server = await start('0');
+    const later = await newPage();
+    await open(later, server.url);
+    await expectCounts(later, 0, 3, 1, 5);
+    await stop(server.child, 'SIGINT');
+    expect(server.output()).toContain('Interrupted and saved.');
+    // The automatic choice does not bring back what a person turned down.
+    const automatic = await startCommand(args.slice(0, -1), 'look at');
+    expect(automatic.output()).toMatch(/kept 3 of 5 candidates; 2 enough better ones/);
+    const chosen = await generatedIn(faces, 'happy');
+    expect(chosen.names).toHaveLength(4);
+    expect(chosen.rows).toContainEqual(rows.find(({ discarded }) => discarded?.includes('in review')));
     noComplaints();
   }, 300_000);
 });

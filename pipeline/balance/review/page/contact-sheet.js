@@ -73,9 +73,7 @@ export function ContactSheet({ of, list, client, pictureOf, focused, selected, o
       }
     } else if (event.key === ' ') onSelect(current.id, toggled(current.id));
     else if (event.key === 'Enter') onOpen(current.id);
-    else if (event.key.toLowerCase() === 'a' && (event.ctrlKey || event.metaKey)) {
-      onSelect(current.id, new Set(list.map(({ id }) => id)));
-    } else return;
+    else return;
     event.preventDefault();
     event.stopPropagation();
   };

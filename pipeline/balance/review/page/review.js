@@ -164,6 +164,10 @@ function Desk({ client, cache }) {
         event.preventDefault();
         return turn(event.key === 'PageDown' ? 1 : -1);
       }
+      if (many && (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'a') {
+        event.preventDefault();
+        return setSelected(new Set(onPage.map(({ id }) => id)));
+      }
       const found = meaning(event, lettersOn());
       if (!found || event.shiftKey) return;
       event.preventDefault();
