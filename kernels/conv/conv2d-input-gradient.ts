@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dInputGradient } from './depthwise.ts';
+import { fewOutputsConv2dInputGradient } from './few-outputs.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
 import { tiledConv2dInputGradient } from './tiled.ts';
@@ -27,6 +28,7 @@ export const conv2dInputGradientKernel = defineKernel({
     },
     depthwiseConv2dInputGradient,
     laneConv2dInputGradient,
+    fewOutputsConv2dInputGradient,
     winogradConv2dInputGradient,
     tiledConv2dInputGradient,
   ],
