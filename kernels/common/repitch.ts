@@ -1,4 +1,5 @@
 import { type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { VEC4 } from './value.ts';
 
 export interface Repitch {
   readonly matrices: number;
@@ -12,9 +13,16 @@ export interface Repitch {
 export const ceil4 = (n: number): number => Math.ceil(n / 4) * 4;
 
 /** Copies matrices to other row counts and pitches, filling with zeros or cutting off. */
-export const repitch = (source: string, out: string, sizes: Repitch): Pass => ({
-  source: wgsl(import.meta.url, 'repitch.wgsl'),
-  bind: { source, out },
-  params: { ...sizes },
-  workgroups: workgroupsFor(sizes.matrices * sizes.toRows * sizes.toColumns, 64),
-});
+export const repitch = (source: string, out: string, sizes: Repitch): Pass => {
+  const whole = sizes.columns % 4 === 0 && sizes.toColumns % 4 === 0;
+  const width = whole ? 4 : 1;
+  const step = whole ? 1 : 4;
+  const { columns, toColumns } = sizes;
+  return {
+    source: wgsl(import.meta.url, 'repitch.wgsl'),
+    constants: { ...(whole && VEC4), STEP: step },
+    bind: { source, out },
+    params: { ...sizes, columns: columns / width, toColumns: toColumns / width },
+    workgroups: workgroupsFor(sizes.matrices * sizes.toRows * Math.ceil(toColumns / width / step), 64),
+  };
+};

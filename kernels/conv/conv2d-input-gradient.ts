@@ -1,8 +1,8 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dInputGradient } from './depthwise.ts';
-import { fewOutputsConv2dInputGradient } from './few-outputs.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
+import { narrowConv2dInputGradient } from './narrow.ts';
 import { tiledConv2dInputGradient } from './tiled.ts';
 import { winogradConv2dInputGradient } from './winograd.ts';
 
@@ -28,7 +28,7 @@ export const conv2dInputGradientKernel = defineKernel({
     },
     depthwiseConv2dInputGradient,
     laneConv2dInputGradient,
-    fewOutputsConv2dInputGradient,
+    narrowConv2dInputGradient,
     winogradConv2dInputGradient,
     tiledConv2dInputGradient,
   ],

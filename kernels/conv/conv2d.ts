@@ -1,9 +1,8 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2d } from './depthwise.ts';
-import { fewChannelsConv2d } from './few-channels.ts';
-import { fewOutputsConv2d } from './few-outputs.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
+import { narrowConv2d } from './narrow.ts';
 import { tiledConv2d } from './tiled.ts';
 import { winogradConv2d } from './winograd.ts';
 
@@ -29,8 +28,7 @@ export const conv2dKernel = defineKernel({
     },
     depthwiseConv2d,
     laneConv2d,
-    fewChannelsConv2d,
-    fewOutputsConv2d,
+    narrowConv2d,
     winogradConv2d,
     tiledConv2d,
   ],

@@ -11,17 +11,17 @@ import {
 } from '../kernel.ts';
 import { type ConvParam, packed } from './geometry.ts';
 
-/** Output channels of a panel of arranged weights. */
+/** Output channels of a panel of arranged weights, unless a rung wants fewer. */
 export const PANEL = 32;
 
 /**
  * What the gather kernels share. They are the convolution and, with `transposed`, its input gradient: each destination
  * pixel gathers, tap by tap, the source pixel that the tap points at, so that one pipeline serves both. Transposed with
  * a stride s, the destination falls into s × s phases; in each, the taps that hit are every s-th, so that no product
- * with an inserted zero is computed (needs stride 1 or dilation 1). Channels are in vec4, padded with zeros; weights
- * are arranged in panels (arrange-weights.wgsl).
+ * with an inserted zero is computed (needs stride 1 or dilation 1). Channels are in vec4, padded with zeros, unless the
+ * text says f32; weights are arranged in panels (arrange-weights.wgsl).
  */
-export const gatherText = `
+export const gatherText = (source: 'f32' | 'vec4f' = 'vec4f', target: 'f32' | 'vec4f' = 'vec4f'): string => `
 struct Params {
   batch: u32,
   srcH: u32, srcW: u32, srcC: u32,
@@ -34,10 +34,10 @@ struct Params {
 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> src: array<vec4f>;
+@group(0) @binding(0) var<storage, read> src: array<${source}>;
 @group(0) @binding(1) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dst: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dst: array<${target}>;
 
 const NOWHERE = 0xffffffffu;
 
@@ -102,25 +102,43 @@ export interface GatherRung {
   readonly name: string;
   readonly adds: string;
   readonly supports: (traits: DeviceTraits) => boolean;
-  readonly suits: (products: number, traits: DeviceTraits) => boolean;
+  readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number) => boolean;
   /** Tile space for a number of destination pixels and columns; `rows` and `columns` of a tile fix the grid. */
   readonly tiles: (pixels: number, columns: number, count: number, traits: DeviceTraits) => readonly Constants[];
-  readonly source: (tile: Constants) => WgslSource;
+  readonly source: (tile: Constants, channels: Channels) => WgslSource;
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
+  /** It takes few or odd channels as they are, and panels as wide as its tile. */
+  readonly narrow?: true;
+}
+
+/** Channels of one group as a narrow rung meets them. */
+export interface Channels {
+  /** 1, 2 or 3: so many numbers; 0: vec4, padded where need be. */
+  readonly depth: number;
+  /** Of the destination: not a multiple of 4, so they are stored one by one. */
+  readonly odd: boolean;
 }
 
 /** The rung under the names of one of the two declarations. */
 export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<ConvParam> {
   const [src, dst] = transposed ? ['y', 'x'] : ['x', 'y'];
-  const sizes = (p: Params) => {
+  const sizes = (p: Params, tile: Constants = {}) => {
     const [k, columns] = transposed ? [p.cout, p.cin] : [p.cin, p.cout];
+    const few = rung.narrow && p.groups === 1 && k < 4;
+    const panel = rung.narrow ? rung.shape(tile).columns : PANEL;
+    const channels = { depth: few ? k : 0, odd: columns % 4 !== 0 };
     return {
       k,
       columns,
+      channels,
+      panel,
+      depth: few ? k : ceil4(k / p.groups),
+      padSource: !few && k % 4 !== 0,
+      padTarget: !rung.narrow && channels.odd,
       source: { matrices: 1, rows: p.batch * (transposed ? p.oh * p.ow : p.h * p.w), columns: k },
       target: { matrices: 1, rows: p.batch * (transposed ? p.h * p.w : p.oh * p.ow), columns },
       taps: p.kh * p.kw,
-      panels: Math.ceil(columns / p.groups / PANEL),
+      panels: Math.ceil(columns / p.groups / panel),
     };
   };
   const count = (p: Params) => p.groups * phasesOf(p, transposed);
@@ -138,46 +156,51 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       tiles(p, traits).length > 0 &&
       count(p) <= 65_535 &&
       (!transposed || ((p.strideY === 1 || p.dilationY === 1) && (p.strideX === 1 || p.dilationX === 1))),
-    suits: (p, traits) => rung.suits(p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout, traits),
+    suits: (p, traits) => {
+      const { k, columns } = sizes(p, { columns: PANEL });
+      const products = p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
+      return rung.suits(products, traits, k / p.groups, columns / p.groups);
+    },
     tiles,
-    scratch: (p) => {
-      const { k, columns, source, target, taps, panels } = sizes(p);
+    scratch: (p, tile) => {
+      const { k, columns, depth, padSource, padTarget, panel, source, target, taps, panels } = sizes(p, tile);
       return {
-        ...(k % 4 !== 0 && { srcPadded: 4 * source.rows * ceil4(k) }),
-        ...(columns % 4 !== 0 && { dstPadded: 4 * target.rows * ceil4(columns) }),
-        arranged: 4 * PANEL * p.groups * panels * taps * ceil4(k / p.groups),
+        ...(padSource && { srcPadded: 4 * source.rows * ceil4(k) }),
+        ...(padTarget && { dstPadded: 4 * target.rows * ceil4(columns) }),
+        arranged: 4 * panel * p.groups * panels * taps * depth,
       };
     },
     passes: (p, tile) => {
-      const { k, columns, source, target, taps, panels } = sizes(p);
+      const { k, columns, channels, depth, padSource, padTarget, panel, source, target, taps, panels } = sizes(p, tile);
       const [k4, columns4] = [ceil4(k), ceil4(columns)];
+      const unit = channels.odd && !padTarget ? 1 : 4;
       const shape = rung.shape(tile);
       const slopeOnly = isSlopeOnly(p.activation);
       const passes: Pass[] = [];
-      if (k % 4 !== 0) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
+      if (padSource) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
       passes.push({
         source: wgsl(import.meta.url, 'arrange-weights.wgsl'),
-        constants: { TRANSPOSED: transposed },
-        params: { taps, depth: ceil4(k / p.groups), panels },
-        workgroups: workgroupsFor(p.groups * panels * taps * ceil4(k / p.groups) * 8, 64),
+        constants: { TRANSPOSED: transposed, PANEL: panel },
+        params: { taps, depth, panels },
+        workgroups: workgroupsFor((p.groups * panels * taps * depth * panel) / 4, 64),
       });
       passes.push({
-        source: rung.source(tile),
+        source: rung.source(tile, channels),
         bind: {
-          src: k % 4 !== 0 ? 'srcPadded' : src,
-          dst: columns % 4 !== 0 ? 'dstPadded' : dst,
+          src: padSource ? 'srcPadded' : src,
+          dst: padTarget ? 'dstPadded' : dst,
           weight: 'arranged',
         },
         params: {
           ...packed(p),
           srcH: transposed ? p.oh : p.h,
           srcW: transposed ? p.ow : p.w,
-          srcC: k4 / 4,
+          srcC: channels.depth || k4 / 4,
           dstH: transposed ? p.h : p.oh,
           dstW: transposed ? p.w : p.ow,
-          dstC: columns4 / 4,
-          depth: k4 / 4 / p.groups,
-          columns: columns4 / 4 / p.groups,
+          dstC: unit === 1 ? columns : columns4 / 4,
+          depth: channels.depth ? 1 : k4 / 4 / p.groups,
+          columns: unit === 1 ? columns : columns4 / 4 / p.groups,
           panels,
           transposed: Number(transposed),
           slope: slopeOnly ? p.slope : 1,
@@ -188,7 +211,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
           count(p),
         ],
       });
-      if (columns % 4 !== 0) {
+      if (padTarget) {
         passes.push(
           repitch('dstPadded', dst, { ...target, columns: columns4, toRows: target.rows, toColumns: columns }),
         );

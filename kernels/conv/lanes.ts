@@ -15,7 +15,7 @@ function laneConvText(rows: number): string {
 // of 8 lanes per tile of ${rows} destination pixels × ${LANE_COLUMNS} channels; implicit GEMM, lanes hold pixels of the source.
 requires immediate_address_space;
 enable subgroups;
-${gatherText}
+${gatherText()}
 var<private> inside: bool;
 
 fn store(row: u32, column: u32, value: vec4f) {

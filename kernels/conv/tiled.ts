@@ -8,7 +8,7 @@ const tiledConvText = (
 ): string => `// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), a workgroup
 // per tile of ${tile.bm} destination pixels × ${tile.bn} channels, 8 × 8 per invocation; implicit GEMM over (tap, k).
 requires immediate_address_space;
-${gatherText}
+${gatherText()}
 var<private> walk: Walk;
 var<private> firstRow: u32;
 var<private> firstColumn: u32;

@@ -134,7 +134,7 @@ export const packedMatmul: Variant = {
     p.batch <= 65_535 &&
     !(p.transposeLeft && p.transposeRight) &&
     operands(p).every((o) => packedBytes(o) <= LARGEST_BINDING && panels(o) <= 65_535 && o.matrices <= 65_535),
-  suits: ({ m, n, k }, traits) => traits.family === 'lanes' && m >= 256 && n >= 256 && k >= 64,
+  suits: ({ m, n, k }, traits) => traits.family === 'lanes' && m >= 512 && n >= 512 && k >= 128,
   scratch: (p) => ({
     ...Object.fromEntries(operands(p).map((o) => [`${o.side}Packed`, packedBytes(o)])),
     ...(p.n % 4 !== 0 && { outPadded: 4 * p.batch * p.m * ceil4(p.n) }),

@@ -13,6 +13,7 @@ import {
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
+import type { Constants } from '../../kernels/kernel.ts';
 import { expectClose } from '../expect-close.ts';
 import { input, samples } from '../gradcheck.ts';
 
@@ -117,6 +118,48 @@ describe('every variant of the convolutions against the naive one', () => {
         const atol = rung === 'winograd' ? 3e-5 * largest : 2e-6 + depth * 2 ** -24;
         expectClose(found.values[i], values, { atol, label });
       });
+    }
+  });
+});
+
+/** The kernel's parameters for one group and no activation. */
+function geometry(x: number[], w: number[], { stride = 1, padding = 0 }: { stride?: number; padding?: number }) {
+  const [batch, height, width, cin] = x;
+  const [kh, kw, , cout] = w;
+  const along = (size: number, window: number): number => Math.floor((size + 2 * padding - window) / stride) + 1;
+  return {
+    ...{ batch, h: height, w: width, cin, oh: along(height, kh), ow: along(width, kw), cout, groups: 1, kh, kw },
+    ...{ strideY: stride, strideX: stride, paddingY: padding, paddingX: padding, dilationY: 1, dilationX: 1 },
+    ...{ activation: 0, slope: 0 },
+  };
+}
+
+describe('every tile of the narrow and lanes rungs', () => {
+  const shapes = [
+    { x: [2, 9, 7, 5], w: [3, 3, 5, 3], options: { padding: 1 } },
+    { x: [1, 13, 11, 2], w: [4, 4, 2, 33], options: { stride: 2, padding: 1 } },
+    { x: [1, 10, 9, 12], w: [3, 3, 12, 18], options: { padding: 1 } },
+  ];
+  it.each(shapes)('%j', async ({ x, w, options }) => {
+    for (const kernel of [conv2dKernel, conv2dInputGradientKernel]) {
+      for (const name of ['narrow', 'lanes']) {
+        const rung = kernel.variants.find((v) => v.name === name);
+        const pass = async (tile?: Constants): Promise<Float32Array[]> => {
+          device.tuner.force(kernel.name, tile ? name : 'naive', tile);
+          const leaf = tensor(samples(input(x, 1).data.length, 1), x, { requiresGrad: true });
+          const y = conv2d(leaf, tensor(samples(input(w, 2).data.length, 2), w), undefined, options);
+          backward(y, tensor(samples(y.size, 4), y.shape));
+          const values = [await y.floats(), await (leaf.grad as Tensor).floats()];
+          device.tuner.force(kernel.name, undefined);
+          return values;
+        };
+        const expected = await pass();
+        for (const tile of rung?.tiles?.(geometry(x, w, options), device.traits) ?? []) {
+          const found = await pass(tile);
+          const label = `${kernel.name}/${name} ${JSON.stringify(tile)}`;
+          for (const [i, values] of expected.entries()) expectClose(found[i], values, { atol: 2e-5, label });
+        }
+      }
     }
   });
 });

@@ -1,0 +1,135 @@
+import { generated } from '../kernel.ts';
+import { laneMultiplyAdd, lines } from '../matmul/lane-tile.ts';
+import { type Channels, type GatherRung, gatherText, gatherVariant, hasLanes } from './gather.ts';
+
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/** `pixels` by eights × `columns`; see the text's own first lines. */
+function narrowConvText(pixels: number, columns: number, { depth, odd }: Channels): string {
+  const few = depth > 0;
+  // Vectors of four columns of a step's weights (four k, or all there are), and the loads that bring them.
+  const vectors = ((few ? depth : 4) * columns) / 4;
+  const loads = Math.ceil(vectors / 8);
+  const weightOf = (k: number, c: number): string => {
+    const j = (k * columns) / 4 + c;
+    return `subgroupBroadcast(b${j >> 3}, ${j & 7}u)`;
+  };
+  const source = (g: number): string =>
+    few
+      ? range(depth)
+          .map((k) => `let a${g}_${k} = select(0.0, src[at${g} + ${k}u], hit${g});`)
+          .join(' ')
+      : `let a${g} = select(vec4f(0.0), src[at${g} + k], hit${g});`;
+  const product = (g: number, c: number): string =>
+    few
+      ? `c${g}_${c} = c${g}_${c}${range(depth)
+          .map((k) => ` + a${g}_${k} * w${k}`)
+          .join('')};`
+      : `c${g}_${c} = multiplyAdd(c${g}_${c}, a${g}, w0, w1, w2, w3);`;
+  const step = lines(
+    columns / 4,
+    '        ',
+    (c) => `{
+          ${range(few ? depth : 4)
+            .map((k) => `let w${k} = ${weightOf(k, c)};`)
+            .join(' ')}
+          ${range(pixels)
+            .map((g) => product(g, c))
+            .join('\n          ')}
+        }`,
+  );
+  return `// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
+// of 8 lanes per tile of ${8 * pixels} destination pixels × ${columns} channels. Here the lanes hold pixels, their own results among them,
+// and weights reach them by broadcast: few destination channels leave no lane idle, as the columns of \`lanes\` would.
+// ${few ? `The ${depth} source channels are read one by one` : 'Source channels come in vec4'}; ${odd ? 'results are stored one by one' : 'results are stored in vec4'}.
+requires immediate_address_space;
+enable subgroups;
+${gatherText(few ? 'f32' : 'vec4f', odd ? 'f32' : 'vec4f')}
+fn store(row: u32, group: u32, column: u32, value: vec4f) {
+  if (row == NOWHERE) { return; }
+  let result = activated(value);
+${
+  odd
+    ? lines(4, '  ', (i) => `if (column + ${i}u < params.columns) { dst[row + column + ${i}u] = result[${i}]; }`)
+    : '  if (column < params.columns) { dst[row + group * params.columns + column] = result; }'
+}
+}
+${few ? '' : laneMultiplyAdd}
+
+@compute @workgroup_size(8)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let window = pair(params.window);
+  let size = vec2i(i32(params.srcH), i32(params.srcW));
+  let walk = walkOf(wid.z);
+  let group = walk.group;
+  let firstDepth = group * params.depth;
+  let panelAt = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${vectors}u + lane;
+${lines(pixels, '  ', (g) => `let row${g} = rowAt(wid.x * ${8 * pixels}u + ${8 * g}u + lane, walk);`)}
+${lines(pixels, '  ', (g) =>
+  range(columns / 4)
+    .map((c) => `var c${g}_${c} = vec4f(0.0);`)
+    .join(' '),
+)}
+  var y = 0;
+  for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
+    var x = 0;
+    for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
+${lines(
+  pixels,
+  '      ',
+  (g) => `let p${g} = row${g}.start + vec2i(y, x);
+      let hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
+      let at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`,
+)}
+      let weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${vectors}u;
+      ${few ? '{' : 'for (var k = 0u; k < params.depth; k++) {'}
+${lines(pixels, '        ', source)}
+${lines(loads, '        ', (q) => `let b${q} = weight[weightAt + ${few ? '' : `${vectors}u * k + `}${8 * q}u];`)}
+${step}
+      }
+      x += walk.advance.y;
+    }
+    y += walk.advance.x;
+  }
+${lines(columns / 4, '  ', (c) => {
+  const column = `wid.y * ${odd ? columns : columns / 4}u + ${odd ? 4 * c : c}u`;
+  const first = odd ? `(${column}) / 4u` : `group * params.columns + min(${column}, params.columns - 1u)`;
+  const stores = range(pixels).map((g) => `store(row${g}.out, group, ${column}, c${g}_${c} + start);`);
+  return `{
+    let start = bias[${first}];
+    ${stores.join('\n    ')}
+  }`;
+})}
+}
+`;
+}
+
+/** By width: pixels, in eights, that keep a step's loads and accumulators within what the instruction cache holds. */
+const TILES = [
+  { columns: 4, pixels: 8 },
+  { columns: 8, pixels: 8 },
+  { columns: 16, pixels: 4 },
+  { columns: 32, pixels: 4 },
+] as const;
+
+const narrow: GatherRung = {
+  name: 'narrow',
+  adds: 'pixels in the lanes and weights by broadcast, 4 to 32 channels wide: for the first and last layers',
+  supports: hasLanes,
+  suits: (products, traits, depth, columns) =>
+    traits.family === 'lanes' && products >= 16_384 && (columns <= 16 || depth < 4),
+  tiles: (_pixels, columns) => {
+    const fitting = TILES.findIndex((tile) => tile.columns >= columns);
+    const best = TILES[fitting < 0 ? TILES.length - 1 : fitting];
+    return [best, ...TILES.filter((tile) => tile !== best && tile.columns < 2 * columns)];
+  },
+  source: ({ pixels, columns }, channels) =>
+    generated(import.meta.url, `conv/narrow-${8 * Number(pixels)}x${columns}-${channels.depth}${channels.odd}`, () =>
+      narrowConvText(Number(pixels), Number(columns), channels),
+    ),
+  shape: ({ pixels, columns }) => ({ rows: 8 * Number(pixels), columns: Number(columns) }),
+  narrow: true,
+};
+
+export const narrowConv2d = gatherVariant(narrow, false);
+export const narrowConv2dInputGradient = gatherVariant(narrow, true);
