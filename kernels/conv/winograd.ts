@@ -24,10 +24,10 @@ const strides = ({ block, row, panel, lane, product }: PanelLayout) => ({ block,
 const sideOf = (tile: Constants): TileSide => (tile.side === 2 ? 2 : 4);
 
 /** Tiles over a batch of h × w outputs, and how many of them go through the passes together. */
-function grid(m: TileSide, batch: number, h: number, w: number, channels: number) {
+function grid(m: TileSide, batch: number, h: number, w: number, channels: number, bytes = CHUNK_BYTES) {
   const [down, across] = [Math.ceil(h / m), Math.ceil(w / m)];
   const tiles = batch * down * across;
-  const most = Math.max(32, CHUNK_BYTES / (4 * (m + 2) ** 2 * 32 * panels(channels)));
+  const most = Math.max(32, bytes / (4 * (m + 2) ** 2 * 32 * panels(channels)));
   const chunk = Math.min(tiles, Math.ceil(tiles / Math.ceil(tiles / most) / 32) * 32);
   const chunks = Array.from({ length: Math.ceil(tiles / chunk) }, (_, i) => ({
     firstTile: i * chunk,
@@ -145,7 +145,9 @@ function winograd(transposed: boolean): Variant<ConvParam> {
 export const winogradConv2d = winograd(false);
 export const winogradConv2dInputGradient = winograd(true);
 
-const weightGradientGrid = (p: Params, m: TileSide) => grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout));
+/** Each chunk reads all its products once more: where they are many, it takes more tiles. */
+const weightGradientGrid = (p: Params, m: TileSide) =>
+  grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout), Math.max(CHUNK_BYTES, 2 * (m + 2) ** 2 * p.cin * p.cout));
 
 const weightGradientLayouts = (p: Params, m: TileSide, tiles: number) => {
   const products = (m + 2) ** 2;
