@@ -97,7 +97,7 @@ export function quality(real: Features, generated: Features): Quality {
   if (few >= 10 * real.width && few >= 2048) return result;
   return {
     ...result,
-    caveat: `${few} pictures against ${real.width} features: the Fréchet distance is biased upwards; trust the kernel distance, and only to compare runs.`,
+    caveat: `${few} pictures against ${real.width} features: the Fréchet distance is biased upwards; trust the kernel distance, and only to compare runs`,
   };
 }
 

@@ -101,8 +101,8 @@ async function chapter({ run, config, kept, discarded }: Chapter): Promise<strin
     await filmStrips(run, model.imageSize, [from, to]),
     `<details><summary>All fixed pictures, with the way there and back and the identity</summary>${await gridSlider(run)}</details>`,
     `<h3>Kept: ${kept.length}</h3>`,
-    '<p>Left the real picture, right what was made of it. Score: the discriminator’s, higher looks more real. SSIM: likeness to the source, 1 is unchanged.</p>',
-    await pairs(run, model.imageSize, spread(kept, SHOWN.kept), ({ candidate }) => scores(candidate)),
+    `<p>Left the real picture, right what was made of it. Score: the discriminator’s, higher looks more real. SSIM: likeness to the source, 1 is unchanged.${kept.some(({ candidate }) => candidate.target !== undefined) ? ` ${html(to)}: its probability by the classifier.` : ''}</p>`,
+    await pairs(run, model.imageSize, spread(kept, SHOWN.kept), ({ candidate }) => scores(candidate, to)),
     kept.length > SHOWN.kept ? `<p>${SHOWN.kept} of them, from the best score to the worst.</p>` : '',
     `<h3>Not kept: ${discarded.length}</h3>`,
     await turnedDown(run, model.imageSize, discarded, to),
@@ -112,11 +112,11 @@ async function chapter({ run, config, kept, discarded }: Chapter): Promise<strin
   ].join('\n');
 }
 
-const scores = ({ discriminator, similarity, target }: Candidate): string =>
+const scores = ({ discriminator, similarity, target }: Candidate, to: string): string =>
   [
     `score ${discriminator.toFixed(2)}`,
     `SSIM ${similarity.toFixed(2)}`,
-    ...(target === undefined ? [] : [`classifier ${target.toFixed(2)}`]),
+    ...(target === undefined ? [] : [`${to} ${target.toFixed(2)}`]),
   ].join(', ');
 
 const reasonOf = ({ row }: Made, to: string): string => (row.discarded ?? '').slice(discardedAs(to).length);
@@ -153,7 +153,7 @@ async function turnedDown(run: string, size: number, discarded: readonly Made[],
     .map(async ([kind, list]) => {
       const shown = await pairs(run, size, spread(list, SHOWN.discarded), (made) => {
         const more = reasonOf(made, to).slice(kind.length + 2);
-        return more || scores(made.candidate);
+        return more || scores(made.candidate, to);
       });
       return `<details open><summary>${html(kind)}: ${list.length}</summary>${shown}</details>`;
     });

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Option } from 'commander';
 import { cycleGanConfig } from '../../models/index.ts';
 import { type GanPreset, ganPresetNames, ganPresets } from '../balance/config.ts';
@@ -98,7 +99,7 @@ Examples:
       const { imageSize, ngf, blocks, batch, lr, cycle, identity, rematerialise } = flags;
       const device = await openDevice();
       console.log(`on ${device.name}`);
-      if (device.info.software && flags.preset !== 'smoke' && flags.imageSize === undefined) {
+      if (device.info.software && flags.preset !== 'smoke' && flags.imageSize === undefined && !existsSync(flags.out)) {
         console.log(`  --preset ${flags.preset} takes days on a processor; --preset smoke is made for one`);
       }
       try {

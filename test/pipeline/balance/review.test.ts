@@ -272,7 +272,9 @@ describeInBrowser('the review page', () => {
     await page.getByRole('button', { name: 'Write and finish' }).click();
     await page.getByRole('heading', { name: 'Done' }).waitFor();
     expect(await ended).toBe(0);
-    expect(server.output()).toMatch(/happy still lacks 3: the same command makes more; \d+ normal pictures not used yet/);
+    expect(server.output()).toMatch(
+      /happy still lacks 3: the same command makes more; \d+ normal pictures not used yet/,
+    );
     const { rows, names } = await generatedIn(faces, 'happy');
     expect(names).toHaveLength(1);
     expect(rows.filter(({ discarded }) => discarded === 'generated happy: in review: melted or blurred')).toHaveLength(

@@ -37,7 +37,7 @@ export function FinishDialog({ client, onClose }) {
     ${client.notice?.kind === 'warning' && html`<p role="alert" class="notice warning">${client.notice.text}</p>`}
     <p class="choices">
       <button onClick=${() => dialog.current?.close()}>Go on choosing</button>
-      <button class="primary" disabled=${client.saving} onClick=${() => client.finish()}>${client.saving ? 'Writing …' : 'Write and finish'}</button>
+      <button class="primary" autofocus disabled=${client.saving} onClick=${() => client.finish()}>${client.saving ? 'Writing …' : 'Write and finish'}</button>
     </p>
   </dialog>`;
 }
