@@ -288,6 +288,7 @@ describeInBrowser('the review page', () => {
     const later = await newPage();
     await open(later, server.url);
     await expectCounts(later, 0, 3, 1, 5);
+    await later.context().close(); // before its server goes
     await stop(server.child, 'SIGINT');
     expect(server.output()).toContain('Interrupted and saved.');
     // The automatic choice does not bring back what a person turned down.
