@@ -268,6 +268,7 @@ class Balancing {
     const made = await keptFiles(data, task, run);
     if (!measure || made.length < 2) return;
     const real = realPictures(data, task.to).map(({ file }) => file);
+    this.#options.say(`  measuring how far the ${task.to} pictures are from the real ones`);
     const quality = await measure(real, made);
     await saveQuality(run, quality);
     this.#options.say(`  ${describeQuality(quality)}`);

@@ -255,11 +255,17 @@ function Head({ client, of, index, onClass, onFinish }) {
 function Choice({ client, of, filter, onFilter, order, onOrder, many, onMode }) {
   const counts = { ...client.counts(of), all: of.candidates.length };
   const judged = of.candidates.some(({ target }) => target !== undefined);
+  /** @param {any} event */
+  const choose = ({ target }) => {
+    onOrder(target.value);
+    // Chosen with the mouse, the list gives the keys back to the pictures.
+    if (!target.matches(':focus-visible')) target.blur();
+  };
   return html`<div class="choice">
     <div class="filters" role="group" aria-label="Which pictures are shown">
       ${filters.map(([name, title]) => (name === 'dropped' && counts.dropped === 0 ? '' : html`<button key=${name} class="quiet" aria-pressed=${name === filter} onClick=${() => onFilter(name)}>${title} <small>${counts[name]}</small></button>`))}
     </div>
-    <label class="order"><span>Sorted by </span><select aria-label="Sorted by" value=${order} onChange=${(/** @type {any} */ event) => onOrder(event.target.value)}>${Object.entries(orders).map(([name, [title]]) => (name === 'target' && !judged ? '' : html`<option key=${name} value=${name}>${title}</option>`))}</select></label>
+    <label class="order"><span>Sorted by </span><select aria-label="Sorted by" value=${order} onChange=${choose}>${Object.entries(orders).map(([name, [title]]) => (name === 'target' && !judged ? '' : html`<option key=${name} value=${name}>${title}</option>`))}</select></label>
     <button class="mode" aria-pressed=${many} onClick=${() => onMode(!many)}>Contact sheet <kbd aria-hidden="true">C</kbd></button>
   </div>`;
 }
