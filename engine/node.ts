@@ -1,5 +1,5 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { freemem, homedir } from 'node:os';
+import { availableParallelism, freemem, homedir } from 'node:os';
 import { join } from 'node:path';
 import { DeviceError } from './errors.ts';
 import { type Platform, setPlatform } from './platform.ts';
@@ -58,6 +58,7 @@ export const nodePlatform: Platform = {
     if (ms > 0) Atomics.wait(sleeper, 0, 0, ms);
     await new Promise((resolve) => setImmediate(resolve));
   },
+  cores: availableParallelism,
   memoryBudget: () => Math.floor(freemem() * 0.9),
   log: (line) => console.error(line),
 };

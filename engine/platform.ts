@@ -18,6 +18,8 @@ export interface Platform {
   env(name: string): string | undefined;
   /** Lets the event loop turn once, then pauses up to `ms` without burning a core. */
   pause(ms: number): Promise<void>;
+  /** Threads that may run at once. */
+  cores(): number;
   /** Bytes that a software adapter may take before the system is in danger; `undefined` when unknown. */
   memoryBudget(): number | undefined;
   log(line: string): void;
@@ -38,6 +40,7 @@ const browser: Platform = {
   cache: undefined,
   env: () => undefined,
   pause: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  cores: () => globalThis.navigator?.hardwareConcurrency ?? 1,
   memoryBudget: () => undefined,
   log: (line) => console.log(line),
 };

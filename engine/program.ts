@@ -6,11 +6,17 @@ import type { Dispatch, HostSlot } from './runtime/lower.ts';
 import type { Storage } from './runtime/memory.ts';
 import { assignBuffers, lifetimes } from './runtime/plan.ts';
 import { reduce } from './runtime/reuse.ts';
+import { type WarmProgress, warmUp } from './runtime/warm.ts';
 import { collectTouched } from './tape.ts';
 import { currentDevice, scope, Tensor } from './tensor.ts';
 
 /** A traced step: the same dispatches, buffers and bind groups at every run. */
 export interface Program<T> {
+  /**
+   * What the first run would do before it starts: traces, plans, compiles. Its inputs must have been written once.
+   * `onProgress` hears of kernels compiled, where that takes time.
+   */
+  prepare(onProgress?: WarmProgress): Promise<void>;
   /** Runs the step once. The first call traces and plans it; the result is the same tensors at every run. */
   run(): Promise<T>;
   /** Figures of the plan; `undefined` before the first run, and when programs are off. */
@@ -62,6 +68,9 @@ class EagerProgram<T> implements Program<T> {
     this.#device = device;
   }
 
+  /** Nothing is known before it runs. */
+  async prepare(): Promise<void> {}
+
   async run(): Promise<T> {
     this.dispose();
     const { result, touched } = collectTouched(() => scope(this.#step));
@@ -102,6 +111,7 @@ class TracedProgram<T> implements Program<T> {
   readonly #step: () => T;
   readonly #device: Device;
   #prepared: Prepared<T> | undefined;
+  #preparing: Promise<Prepared<T>> | undefined;
 
   constructor(step: () => T, device: Device) {
     this.#step = step;
@@ -112,8 +122,20 @@ class TracedProgram<T> implements Program<T> {
     return this.#prepared?.plan;
   }
 
+  async prepare(onProgress?: WarmProgress): Promise<void> {
+    await this.#ready(onProgress);
+  }
+
+  #ready(onProgress?: WarmProgress): Promise<Prepared<T>> {
+    this.#preparing ??= this.#prepare(onProgress).catch((error) => {
+      this.#preparing = undefined;
+      throw error;
+    });
+    return this.#preparing;
+  }
+
   async run(): Promise<T> {
-    const prepared = this.#prepared ?? (await this.#prepare());
+    const prepared = this.#prepared ?? (await this.#ready());
     await this.#device.flush();
     for (const item of prepared.host) {
       if ('kind' in item) item.run();
@@ -132,7 +154,7 @@ class TracedProgram<T> implements Program<T> {
     once.versions = versions;
   }
 
-  async #prepare(): Promise<Prepared<T>> {
+  async #prepare(onProgress: WarmProgress | undefined): Promise<Prepared<T>> {
     const device = this.#device;
     await device.flush();
     if (device.trace) throw new KernelError('A program was started while another is being traced.');
@@ -195,6 +217,8 @@ class TracedProgram<T> implements Program<T> {
         if (command.kernel.bindings[name] !== 'read' && kept.has(storage)) written.add(storage);
       }
     }
+    const shaders = [...once, ...each].map((dispatch) => dispatch.shader);
+    await warmUp(device, shaders, { onProgress });
     this.#prepared = {
       result,
       ...bound,
@@ -218,6 +242,7 @@ class TracedProgram<T> implements Program<T> {
     const prepared = this.#prepared;
     if (!prepared) return;
     this.#prepared = undefined;
+    this.#preparing = undefined;
     for (const buffer of prepared.buffers) this.#device.memory.recycle(buffer);
     for (const storage of prepared.outside) storage.release();
     for (const tensor of tensorsIn(prepared.result)) tensor.dispose();

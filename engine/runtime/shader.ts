@@ -10,6 +10,8 @@ export interface ShaderInterface {
 
 export interface CompiledShader extends ShaderInterface {
   readonly key: string;
+  /** The final text. */
+  readonly code: string;
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
   readonly immediateBytes: number;
@@ -130,31 +132,39 @@ export class Shaders {
     await scoped;
     if (errors.length > 0)
       throw new KernelError(`${name} does not compile:\n${errors.map((e) => quote(code, e)).join('\n')}`);
-    const layout = this.#device.createBindGroupLayout({
-      label: name,
-      entries: bindings.map(({ index, readOnly }) => ({
-        binding: index,
-        visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: readOnly ? 'read-only-storage' : 'storage' },
-      })),
-    });
-    const pipelineLayout = this.#device.createPipelineLayout({
-      bindGroupLayouts: [layout],
-      immediateSize: immediateBytes,
-    });
+    const { layout, pipelineLayout } = layoutsOf(this.#device, { bindings, immediateBytes, label: name });
     try {
       const pipeline = await this.#device.createComputePipelineAsync({
         label: name,
         layout: pipelineLayout,
         compute: { module },
       });
-      return { key, pipeline, layout, bindings, params, immediateBytes };
+      return { key, code, pipeline, layout, bindings, params, immediateBytes };
     } catch (cause) {
       throw new KernelError(`${name}: no pipeline: ${cause instanceof Error ? cause.message : String(cause)}`, {
         cause,
       });
     }
   }
+}
+
+/** The layouts of a shader's pipeline, explicit: a binding that the text does not use would be missing from `auto`. */
+export function layoutsOf(
+  gpu: GPUDevice,
+  { bindings, immediateBytes, label = '' }: Pick<CompiledShader, 'bindings' | 'immediateBytes'> & { label?: string },
+): { layout: GPUBindGroupLayout; pipelineLayout: GPUPipelineLayout } {
+  const layout = gpu.createBindGroupLayout({
+    label,
+    entries: bindings.map(({ index, readOnly }) => ({
+      binding: index,
+      visibility: GPUShaderStage.COMPUTE,
+      buffer: { type: readOnly ? 'read-only-storage' : 'storage' },
+    })),
+  });
+  return {
+    layout,
+    pipelineLayout: gpu.createPipelineLayout({ bindGroupLayouts: [layout], immediateSize: immediateBytes }),
+  };
 }
 
 export function shaderName(source: WgslSource): string {

@@ -16,6 +16,7 @@ import {
   softmax,
   standardise,
   Tensor,
+  tensor,
 } from '../../engine/node.ts';
 import { type StoredTensor, storeFloat32, toFloat32 } from '../../engine/safetensors.ts';
 import {
@@ -209,6 +210,11 @@ export class ClassifierTrainer implements Trainer {
     input.targets.write(part(batch.targets, input.targets));
   }
 
+  /** Plans and compiles the training step before its first batch. */
+  prepare(onProgress?: (done: number, total: number) => void): Promise<void> {
+    return this.#step.prepare(onProgress);
+  }
+
   async step(batch: Batch<Row>, learningRate: number): Promise<void> {
     this.#optimizer.lr = learningRate;
     for (const [i, input] of this.#inputs.entries()) this.#write(input, batch, i * this.config.microBatch);
@@ -304,13 +310,14 @@ export class ClassifierTrainer implements Trainer {
 function emptyInput(config: TrainConfig, features: readonly number[] | undefined): Input {
   const { microBatch, classes } = config;
   const side = decodedSize(config);
-  const images = features
-    ? Tensor.empty([microBatch, ...features], { label: 'features' })
-    : Tensor.empty([microBatch, side, side, 3], { dtype: 'u8', label: 'pictures' });
+  const shape = features ? [microBatch, ...features] : [microBatch, side, side, 3];
+  const images = features ? new Float32Array(sizeOf(shape)) : new Uint8Array(sizeOf(shape));
   return {
-    images: images.keep(),
-    labels: Tensor.empty([microBatch], { dtype: 'i32', label: 'labels' }).keep(),
-    targets: Tensor.empty([microBatch, classes.length], { label: 'targets' }).keep(),
+    images: tensor(images, shape, { label: features ? 'features' : 'pictures' }).keep(),
+    labels: tensor(new Int32Array(microBatch), [microBatch], { label: 'labels' }).keep(),
+    targets: tensor(new Float32Array(microBatch * classes.length), [microBatch, classes.length], {
+      label: 'targets',
+    }).keep(),
   };
 }
 

@@ -167,6 +167,8 @@ async function execute(
   const { config } = trainer;
   try {
     const rows = await rowsOf(trainer, prepared, session);
+    const compiling = progress('compiling kernels');
+    await trainer.prepare(compiling.update).finally(compiling.finish);
     const line: Progress = progress(config.model);
     const state = await trainLoop({
       run,

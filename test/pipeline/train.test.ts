@@ -93,10 +93,10 @@ describe('a run', () => {
     expect(await curve(again)).toEqual(await curve(whole));
   });
 
-  /** The same run as a process of its own, which gets `signal` after a few steps. @returns how it ended */
+  /** The same run as a process of its own, saving after every step, which gets `signal` after a few. @returns how it ended */
   async function signalled(run: string, signal: NodeJS.Signals): Promise<unknown> {
     const options = ['--preset', 'smoke', '--epochs', '2', '--batch-size', '8', '--seed', '5', '--out', run];
-    const model = ['--set', 'width=0.125', 'imageSize=24', 'fc=[64,32]', '--checkpoint-minutes', '0.0005'];
+    const model = ['--set', 'width=0.125', 'imageSize=24', 'fc=[64,32]', '--checkpoint-minutes', '0.000001'];
     const args = [bin, 'train', 'so-dlse', '--data', data, ...options, ...model];
     const child = spawn(process.execPath, args, { stdio: 'ignore' });
     const end = new Promise((resolve) => child.once('exit', (code, killedBy) => resolve(killedBy ?? code)));
