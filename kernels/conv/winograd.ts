@@ -23,10 +23,14 @@ const strides = ({ block, row, panel, lane, product }: PanelLayout) => ({ block,
 
 const sideOf = (tile: Constants): TileSide => (tile.side === 2 ? 2 : 4);
 
+function tilesOf(m: TileSide, batch: number, h: number, w: number) {
+  const [down, across] = [Math.ceil(h / m), Math.ceil(w / m)];
+  return { down, across, tiles: batch * down * across };
+}
+
 /** Tiles over a batch of h × w outputs, and how many of them go through the passes together. */
 function grid(m: TileSide, batch: number, h: number, w: number, channels: number, bytes = CHUNK_BYTES) {
-  const [down, across] = [Math.ceil(h / m), Math.ceil(w / m)];
-  const tiles = batch * down * across;
+  const { down, across, tiles } = tilesOf(m, batch, h, w);
   const most = Math.max(32, bytes / (4 * (m + 2) ** 2 * 32 * panels(channels)));
   const chunk = Math.min(tiles, Math.ceil(tiles / Math.ceil(tiles / most) / 32) * 32);
   const chunks = Array.from({ length: Math.ceil(tiles / chunk) }, (_, i) => ({
@@ -38,7 +42,7 @@ function grid(m: TileSide, batch: number, h: number, w: number, channels: number
 
 /** The side that takes fewer products, F(4 × 4) when both take as many. */
 function tileSides(batch: number, h: number, w: number): Constants[] {
-  const products = (m: TileSide): number => (m + 2) ** 2 * grid(m, batch, h, w, 32).tiles;
+  const products = (m: TileSide): number => (m + 2) ** 2 * tilesOf(m, batch, h, w).tiles;
   return products(2) < products(4) ? [{ side: 2 }, { side: 4 }] : [{ side: 4 }, { side: 2 }];
 }
 
@@ -51,6 +55,15 @@ const supports = (p: Params, traits: DeviceTraits): boolean =>
   Math.max(p.paddingY, p.paddingX) <= 2 &&
   p.cin % 4 === 0 &&
   p.cout % 4 === 0;
+
+/**
+ * With fewer channels the transforms cost what the products save, with fewer tiles the products run half empty; with less
+ * work than a few milliseconds compiling seven more kernels is not worth it.
+ */
+const suits = (p: Params): boolean =>
+  Math.min(p.cin, p.cout) >= 32 &&
+  tilesOf(4, p.batch, p.oh, p.ow).tiles >= 32 &&
+  p.batch * p.oh * p.ow * 9 * p.cin * p.cout >= 2 ** 26;
 
 function winograd(transposed: boolean): Variant<ConvParam> {
   const sides = (p: Params) => {
@@ -75,8 +88,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
     name: 'winograd',
     adds: '3 × 3 at stride 1 with a quarter of the products, by F(4 × 4, 3 × 3); rounding error about ten times larger (1e-5 of the largest value); F(2 × 2) where its tiles waste less',
     supports,
-    // Below that the transforms cost what the products save.
-    suits: (p) => p.cin >= 64 && p.cout >= 64 && gridOf(p, 4).tiles >= 32,
+    suits,
     tiles: (p) => {
       const { dst } = sides(p);
       return tileSides(p.batch, dst.h, dst.w);
@@ -162,7 +174,7 @@ export const winogradConv2dWeightGradient: Variant<ConvParam> = {
   name: 'winograd',
   adds: '3 × 3 at stride 1 with a quarter of the products, tiles as the depth of n² products; chunks of tiles added in order',
   supports,
-  suits: (p) => p.cin >= 64 && p.cout >= 64 && weightGradientGrid(p, 4).tiles >= 32,
+  suits,
   tiles: (p) => tileSides(p.batch, p.oh, p.ow),
   scratch: (p, tile) => {
     const m = sideOf(tile);

@@ -129,6 +129,20 @@ describe('the choice', () => {
     expect(rung(kernel)?.supports?.(p, { ...traits, winograd: false })).toBe(false);
   });
 
+  it('takes neither few channels nor little work', () => {
+    const suits = (cin: number, cout: number, n: number) =>
+      rung(conv2dKernel)?.suits?.(
+        { ...params, cin, cout, h: n, w: n, oh: n, ow: n, activation: 0, slope: 1 },
+        device.traits,
+      );
+    expect([suits(32, 48, 56), suits(28, 64, 56), suits(64, 64, 8), suits(512, 512, 8)]).toEqual([
+      true,
+      false,
+      false,
+      true,
+    ]);
+  });
+
   it('takes the tile with fewer products', () => {
     const side = (n: number) =>
       rung(conv2dKernel)?.tiles?.({ ...params, h: n, w: n, oh: n, ow: n, activation: 0, slope: 1 }, device.traits)[0]
