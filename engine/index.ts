@@ -79,6 +79,7 @@ export { readPytorchStateDict } from './pytorch/state-dict.ts';
 export { defaultGenerator, Generator, manualSeed } from './random.ts';
 export type { DeviceInfo } from './runtime/adapter.ts';
 export { HostScalar } from './runtime/commands.ts';
+export { type DefaultsFile, LANES_DEFAULTS } from './runtime/defaults.ts';
 export type { Device } from './runtime/device.ts';
 export { formatBytes, type MemorySnapshot } from './runtime/memory.ts';
 export { formatEntry, type ProfileEntry } from './runtime/profiler.ts';

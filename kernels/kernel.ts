@@ -79,6 +79,8 @@ export interface Variant<P extends string = string> {
    * the same. Absent: wherever it is supported.
    */
   readonly suits?: (params: Readonly<Record<P, number>>, traits: DeviceTraits) => boolean;
+  /** Made for devices of this family: on others it is correct, but not worth a measurement. */
+  readonly family?: DeviceTraits['family'];
   /** Tile space for the tuner; the first is the untuned choice. */
   readonly tiles?: (params: Readonly<Record<P, number>>, traits: DeviceTraits) => readonly Constants[];
   /** Scratch buffers by name, in bytes; they live for this call only. */

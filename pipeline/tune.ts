@@ -15,34 +15,47 @@ export interface TuneOptions {
   readonly retune: boolean;
 }
 
+/** A training step on pictures of nothing. */
+export function classifierStep(
+  name: ClassifierName,
+  options: Pick<TuneOptions, 'batch' | 'modelOptions'>,
+): { run: () => Promise<unknown>; dispose: () => void } {
+  const { imageSize, classes } = classifierConfig(name, options.modelOptions);
+  const model = createModel(name, options.modelOptions);
+  const objective = createObjective(model);
+  const size = options.batch * imageSize * imageSize * 3;
+  const images = tensor(
+    Float32Array.from({ length: size }, (_, i) => Math.sin(i)),
+    [options.batch, imageSize, imageSize, 3],
+  );
+  const labels = tensor(
+    Int32Array.from({ length: options.batch }, (_, i) => i % classes),
+    [options.batch],
+  );
+  const optimizer = createOptimizer(model, objective);
+  const step = trainStep({ model, objective, optimizer, batches: [() => ({ images, labels })] });
+  return {
+    run: () => step.run(),
+    dispose: () => {
+      for (const part of [step, optimizer, objective, model, images, labels]) part.dispose();
+    },
+  };
+}
+
 /** Runs one training step of a model with the tuner measuring every product and convolution in it. */
 export async function tuneModel(
   name: ClassifierName,
   options: TuneOptions,
 ): Promise<{ device: Device; measured: readonly string[]; before: number; after: number }> {
   const device = await openDevice();
-  const config = classifierConfig(name, options.modelOptions);
-  const { imageSize } = config;
   const seconds = async (): Promise<number> => {
-    const model = createModel(name, options.modelOptions);
-    const objective = createObjective(model);
-    const images = tensor(
-      Float32Array.from({ length: options.batch * imageSize * imageSize * 3 }, (_, i) => Math.sin(i)),
-      [options.batch, imageSize, imageSize, 3],
-    );
-    const labels = tensor(
-      Int32Array.from({ length: options.batch }, (_, i) => i % config.classes),
-      [options.batch],
-    );
-    const optimizer = createOptimizer(model, objective);
-    const step = trainStep({ model, objective, optimizer, batches: [() => ({ images, labels })] });
+    const step = classifierStep(name, options);
     await step.run(); // plans, compiles and, where it is on, measures
     await device.sync();
     const start = performance.now();
     await step.run();
     await device.sync();
     step.dispose();
-    model.dispose();
     return (performance.now() - start) / 1000;
   };
   const { mode } = device.tuner;

@@ -2,6 +2,7 @@ import type { Constants, DeviceTraits, Kernel, Variant } from '../../kernels/ker
 import { ConfigError } from '../errors.ts';
 import { platform } from '../platform.ts';
 import type { KernelCall } from './commands.ts';
+import { defaultKey, defaultValue, TuningDefaults } from './defaults.ts';
 import { type Bench, TuningTable } from './tuning.ts';
 
 /** The rung of a kernel's ladder that a call will climb. */
@@ -13,7 +14,7 @@ export interface Choice {
 
 /**
  * `off`: never what was measured, only what the kernels say of themselves. `known` (the default): what was measured on
- * this device before, else the same. `missing`: measure what is not known yet, at its first use. `all`: measure anew.
+ * this device before, else what the committed table says, else the same. `missing`: measure what is not known yet, at its first use. `all`: measure anew.
  */
 export type TuningMode = 'off' | 'known' | 'missing' | 'all';
 
@@ -22,12 +23,15 @@ const MODES: Readonly<Record<string, TuningMode>> = { 0: 'off', 1: 'missing', al
 /** A challenger must be this much faster than the untuned choice, or noise would decide. */
 const MARGIN = 0.93;
 
+/** Above so many operations the naive variant takes seconds; the untuned choice, compared with it in tests, is the truth. */
+const NAIVE_LIMIT = 1e9;
+
 /** Below so many operations a call is not worth its own measurement. */
 const SMALLEST = 1e6;
 
 /**
- * Picks a variant and tile per kernel and shape: one forced by hand, else the measured best, else the last of the ladder
- * that supports and suits the shape. `KERNEL=matmul=naive,conv2d=naive` or `force()` forces; unknown names are refused.
+ * Picks a variant and tile per kernel and shape: one forced by hand, else the best measured on this machine, else the
+ * committed table's (defaults.ts), else the last of the ladder that supports and suits the shape. `KERNEL=matmul=naive,conv2d=naive` or `force()` forces; unknown names are refused.
  * `TUNE=0` ignores measurements, `TUNE=1` makes the missing ones, `TUNE=all` makes all anew.
  */
 export class Tuner {
@@ -35,6 +39,8 @@ export class Tuner {
   readonly #traits: DeviceTraits;
   readonly #bench: Bench;
   readonly #table: TuningTable;
+  readonly #defaults: TuningDefaults;
+  readonly #won = new Map<string, string>();
   readonly #forced = new Map<string, { variant: string; tile?: Constants }>();
   readonly #choices = new Map<string, Promise<Choice>>();
   #queue: Promise<unknown> = Promise.resolve();
@@ -43,6 +49,7 @@ export class Tuner {
     this.#traits = traits;
     this.#bench = bench;
     this.#table = new TuningTable(bench.adapter);
+    this.#defaults = new TuningDefaults(traits);
     const asked = platform().env('TUNE');
     this.#mode = asked === undefined ? 'known' : MODES[asked];
     if (!this.#mode) {
@@ -90,6 +97,24 @@ export class Tuner {
     return kernel.variants.filter((v) => v.supports?.(params, this.#traits) ?? true);
   }
 
+  /** All that could run, with every tile, and what does when nothing is known. */
+  rungs(kernel: Kernel, params: Readonly<Record<string, number>>): { rungs: readonly Choice[]; untuned: Choice } {
+    const supported = this.supported(kernel, params);
+    const suited = supported.findLast((v) => v.suits?.(params, this.#traits) ?? true);
+    return {
+      rungs: supported.flatMap((variant) => {
+        const tiles = variant.tiles?.(params, this.#traits) ?? [{}];
+        return tiles.map((tile): Choice => ({ variant, tile, traits: this.#traits }));
+      }),
+      untuned: this.#with(suited ?? supported[supported.length - 1], params),
+    };
+  }
+
+  /** The calls of this process for which a measurement of this machine beat the untuned choice, as a table of defaults. */
+  get won(): Readonly<Record<string, string>> {
+    return Object.fromEntries([...this.#won].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
   /** What has been measured in this process, for people. */
   get log(): readonly string[] {
     return this.#table.log;
@@ -111,14 +136,11 @@ export class Tuner {
     }
     const everywhere = supported.find((v) => v.name === this.#forced.get('*')?.variant);
     if (everywhere) return this.#with(everywhere, params);
-    const untuned = this.#with(
-      supported.findLast((v) => v.suits?.(params, this.#traits) ?? true) ?? supported[supported.length - 1],
-      params,
-    );
+    const { rungs, untuned } = this.rungs(kernel, params);
     const dynamic = Object.values(params).some(Number.isNaN);
     if (this.#mode === 'off' || !kernel.tunable || dynamic || kernel.cost(params).flops < SMALLEST) return untuned;
     // One measurement at a time: they share the device.
-    const turn = this.#queue.then(() => this.#tuned(call, params, key, supported, untuned));
+    const turn = this.#queue.then(() => this.#tuned(call, params, key, rungs, untuned));
     this.#queue = turn.catch(() => undefined);
     return turn;
   }
@@ -127,26 +149,32 @@ export class Tuner {
     call: KernelCall,
     params: Readonly<Record<string, number>>,
     key: string,
-    supported: readonly Variant[],
+    rungs: readonly Choice[],
     untuned: Choice,
   ): Promise<Choice> {
-    const rungs = supported.flatMap((variant) => {
-      const tiles = variant.tiles?.(params, this.#traits) ?? [{}];
-      return tiles.map((tile): Choice => ({ variant, tile, traits: this.#traits }));
-    });
     if (this.#mode !== 'all') {
       const known = await this.#table.find(key, rungs, params, this.#bench);
-      if (known) return known;
-      if (this.#mode === 'known') return untuned;
+      if (known) return this.#note(call.kernel, params, known, untuned, key);
+      if (this.#mode === 'known') {
+        return (await this.#defaults.find(call.kernel, params, rungs, untuned, this.#bench)) ?? untuned;
+      }
     }
-    const [naive, ...others] = rungs;
-    const same = (a: Choice, b: Choice): boolean =>
-      a.variant === b.variant && JSON.stringify(a.tile) === JSON.stringify(b.tile);
-    const measured = await this.#bench.race(call, params, naive, [untuned, ...others.filter((r) => !same(r, untuned))]);
+    const [naive, ...others] = rungs.filter(({ variant: { family } }) => !family || family === this.#traits.family);
+    const truth = call.kernel.cost(params).flops > NAIVE_LIMIT ? untuned : naive;
+    const measured = await this.#bench.race(call, params, truth, [untuned, ...others.filter((r) => !same(r, untuned))]);
     const [first] = measured;
     const best = measured.reduce((a, b) => (b.nanoseconds < a.nanoseconds ? b : a), first);
     const choice = first && best.nanoseconds < MARGIN * first.nanoseconds ? best.choice : untuned;
     await this.#table.keep(key, choice, params, measured, this.#bench);
+    return this.#note(call.kernel, params, choice, untuned, key);
+  }
+
+  async #note(kernel: Kernel, params: Readonly<Record<string, number>>, choice: Choice, untuned: Choice, key: string) {
+    if (!same(choice, untuned)) {
+      const times = await Promise.all([choice, untuned].map((c) => this.#table.microseconds(key, c)));
+      const value = await defaultValue(choice, untuned, params, this.#bench);
+      this.#won.set(defaultKey(kernel, params), `${value}, ${times[0]} µs instead of ${times[1]}`);
+    }
     return choice;
   }
 
@@ -154,3 +182,6 @@ export class Tuner {
     return { variant, tile: tile ?? variant.tiles?.(params, this.#traits)[0] ?? {}, traits: this.#traits };
   }
 }
+
+const same = (a: Choice, b: Choice): boolean =>
+  a.variant === b.variant && JSON.stringify(a.tile) === JSON.stringify(b.tile);

@@ -17,7 +17,7 @@ export interface Measured {
 const nameOf = ({ variant, tile }: Choice): string => [variant.name, ...Object.values(tile)].join('-');
 
 /** FNV-1a over 32 bits: enough to notice that a kernel's text has changed. */
-function hash(text: string): string {
+export function hash(text: string): string {
   let h = 2166136261;
   for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 16777619);
   return (h >>> 0).toString(16).padStart(8, '0');
@@ -181,6 +181,11 @@ export class TuningTable {
     const tile = JSON.stringify(entry.tile);
     const rung = rungs.find((r) => r.variant.name === entry.variant && JSON.stringify(r.tile) === tile);
     return rung && (await bench.sourceHash(rung, params)) === entry.source ? rung : undefined;
+  }
+
+  /** As measured and kept; undefined where it was not. */
+  async microseconds(key: string, choice: Choice): Promise<number | undefined> {
+    return (await this.#load()).get(key)?.microseconds[nameOf(choice)];
   }
 
   async keep(key: string, choice: Choice, params: Params, measured: readonly Measured[], bench: Bench): Promise<void> {

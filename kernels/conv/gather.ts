@@ -101,6 +101,7 @@ const pixels = (p: Params, transposed: boolean): number =>
 export interface GatherRung {
   readonly name: string;
   readonly adds: string;
+  readonly family?: DeviceTraits['family'];
   readonly supports: (traits: DeviceTraits) => boolean;
   readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number) => boolean;
   /** Tile space for a number of destination pixels and columns; `rows` and `columns` of a tile fix the grid. */
@@ -150,6 +151,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
   return {
     name: rung.name,
     adds: rung.adds,
+    ...(rung.family && { family: rung.family }),
     supports: (p, traits) =>
       rung.supports(traits) &&
       channelsFit(p) &&

@@ -69,6 +69,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) thre
 
 export const tiledConv2dWeightGradient = weightGradientVariant({
   name: 'tiled',
+  family: 'tiled',
   adds: 'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs',
   supports: () => true,
   suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,

@@ -88,6 +88,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) thre
 const tiled: GatherRung = {
   name: 'tiled',
   adds: 'implicit GEMM in workgroup-memory tiles, 8 × 8 per invocation, double-buffered: for GPUs',
+  family: 'tiled',
   supports: () => true,
   suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
   tiles: blockTiles,

@@ -51,6 +51,7 @@ const flattened = (p: Params): Params =>
 export interface WeightGradientRung {
   readonly name: string;
   readonly adds: string;
+  readonly family?: DeviceTraits['family'];
   readonly supports: (traits: DeviceTraits) => boolean;
   readonly suits: (products: number, traits: DeviceTraits) => boolean;
   readonly tiles?: (rows: number, columns: number, groups: number, traits: DeviceTraits) => readonly Constants[];
@@ -73,6 +74,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
   return {
     name: rung.name,
     adds: rung.adds,
+    ...(rung.family && { family: rung.family }),
     supports: (p, traits) =>
       rung.supports(traits) && channelsFit(p) && p.groups * 64 <= 65_535 && p.kh * p.kw * p.cin <= 65_535 * 32,
     suits: (p, traits) => rung.suits(p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout, traits),

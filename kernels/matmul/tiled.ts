@@ -123,6 +123,7 @@ export const tiledMatmul: Variant = {
     p.batch * 64 <= 65_535 &&
     p.m <= 64 * 65_535 &&
     p.n <= 64 * 65_535,
+  family: 'tiled',
   suits: (p, traits) => traits.family === 'tiled' && p.batch * p.m * p.n * p.k >= 65_536,
   tiles: (p, traits) => blockTiles(p.m, p.n, p.batch, traits),
   scratch: (p, tile) => {

@@ -2,6 +2,7 @@ import { classifierNames, toClassifierName } from '../../models/index.ts';
 import { parseModelOptions } from '../model-options.ts';
 import { wholeNumber } from '../options.ts';
 import { tuneModel } from '../tune.ts';
+import { writeDefaults } from '../tune-defaults.ts';
 import type { Verb } from './index.ts';
 
 export const tune: Verb = (program) => {
@@ -16,19 +17,30 @@ export const tune: Verb = (program) => {
     .option('--batch <n>', 'pictures in the step: tune with the batch you train with', wholeNumber, 32)
     .option('--set <name=value...>', 'model options, as in train', [])
     .option('--retune', 'measure again what is known already')
+    .option(
+      '--write-defaults',
+      'measure what the committed table for software Vulkan covers, and write it (for contributors)',
+    )
     .addHelpText('after', '\nExample:\n  kindergrad tune so-dlse --batch 32 --set width=0.25 imageSize=48')
-    .action(async (model: string, options: { batch: number; set: string[]; retune?: boolean }) => {
-      const { device, measured, before, after } = await tuneModel(toClassifierName(model), {
-        batch: options.batch,
-        modelOptions: parseModelOptions(options.set),
-        retune: options.retune ?? false,
-      });
-      console.log(device.name);
-      for (const line of measured) console.log(`  ${line}`);
-      console.log(measured.length > 0 ? `${measured.length} shapes measured.` : 'Nothing new to measure.');
-      console.log(
-        `A step of ${model} takes ${after.toFixed(3)} s with what was measured, ${before.toFixed(3)} s without.`,
-      );
-      await device.close();
-    });
+    .action(
+      async (model: string, options: { batch: number; set: string[]; retune?: boolean; writeDefaults?: boolean }) => {
+        if (options.writeDefaults) {
+          const count = await writeDefaults(options.retune ?? false, (title) => console.log(`measuring ${title}`));
+          console.log(`${count} choices that beat the untuned ones are in engine/runtime/tuning-lanes.json.`);
+          return;
+        }
+        const { device, measured, before, after } = await tuneModel(toClassifierName(model), {
+          batch: options.batch,
+          modelOptions: parseModelOptions(options.set),
+          retune: options.retune ?? false,
+        });
+        console.log(device.name);
+        for (const line of measured) console.log(`  ${line}`);
+        console.log(measured.length > 0 ? `${measured.length} shapes measured.` : 'Nothing new to measure.');
+        console.log(
+          `A step of ${model} takes ${after.toFixed(3)} s with what was measured, ${before.toFixed(3)} s without.`,
+        );
+        await device.close();
+      },
+    );
 };

@@ -1,0 +1,123 @@
+/** The committed table of kernel choices for software Vulkan: the steps it is measured on, and the file. */
+import { writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+import * as k from '../engine/node.ts';
+import { type ClassifierName, CycleGan } from '../models/index.ts';
+import { ganPresets } from './balance/config.ts';
+import { resolveTrainConfig } from './train/config.ts';
+import { classifierStep } from './tune.ts';
+
+interface Work {
+  readonly title: string;
+  readonly run: () => Promise<void>;
+}
+
+const classifiers = ['dlp', 'baseline', 'so-dl', 'so-dlse', 'vfeso-dlse'] as const;
+
+const classifier = (title: string, name: ClassifierName, modelOptions: Record<string, unknown>): Work => ({
+  title,
+  run: async () => {
+    const step = classifierStep(name, { batch: 32, modelOptions });
+    await step.run();
+    step.dispose();
+  },
+});
+
+/** Whose full size software Vulkan bears: the dense layers of `dlp` exceed its bindings, VGG16's 224 pixels any patience. */
+const fullSize: readonly ClassifierName[] = ['baseline', 'so-dl', 'so-dlse'];
+
+const classifierWork = classifiers.flatMap((name) => {
+  const facts = { version: '', classes: ['happy', 'normal', 'sad'] };
+  const { modelOptions } = resolveTrainConfig({ model: name, data: '', preset: 'smoke' }, facts);
+  const smoke = classifier(`${name}, smoke`, name, modelOptions);
+  return fullSize.includes(name) ? [smoke, classifier(`${name}, 100 × 100`, name, {})] : [smoke];
+});
+
+const cycleGan: Work = {
+  title: 'CycleGAN, smoke',
+  run: async () => {
+    const { model: config } = ganPresets.smoke;
+    const model = new CycleGan(config, new k.Generator(1));
+    const side = config.imageSize;
+    const picture = new k.Generator(2).normal(side * side * 3);
+    const [a, b] = [0, 1].map(() => k.tensor(picture, [1, side, side, 3]));
+    const step = model.trainStep({ a: () => a, b: () => b });
+    model.pools.A.decide();
+    model.pools.B.decide();
+    await step.run();
+    for (const part of [step, model, a, b]) part.dispose();
+  },
+};
+
+/** One product or convolution with its gradients, as `npm run bench` times them. */
+const single = (title: string, shape: number[], make: (x: k.Tensor) => k.Tensor): Work => ({
+  title,
+  run: async () => {
+    const x = k.tensor(new k.Generator(3).normal(k.sizeOf(shape)), shape, { requiresGrad: true });
+    const step = k.program(() => {
+      const y = make(x);
+      k.backward(
+        y,
+        k.noGrad(() => k.affine(y, 1, 0)),
+      );
+      return y;
+    });
+    await step.run();
+    step.dispose();
+    x.dispose();
+  },
+});
+
+const weights = (...shape: number[]): k.Tensor =>
+  k.tensor(new k.Generator(4).normal(k.sizeOf(shape)), shape, { requiresGrad: true });
+
+const conv = (batch: number, side: number, cin: number, cout: number): Work => {
+  const w = weights(3, 3, cin, cout);
+  return single(`conv ${cin}→${cout}@${side}`, [batch, side, side, cin], (x) =>
+    k.conv2d(x, w, undefined, { padding: 1 }),
+  );
+};
+
+const benchWork = (): Work[] => {
+  const w = weights(1024, 1024);
+  return [
+    single('matmul 1024³', [1024, 1024], (x) => k.matmul(x, w)),
+    conv(64, 28, 1, 16),
+    conv(64, 14, 16, 32),
+    conv(8, 56, 64, 64),
+    conv(8, 28, 128, 128),
+    conv(8, 28, 256, 256),
+    conv(8, 100, 3, 64),
+  ];
+};
+
+/**
+ * Measures what is missing of all that the table covers, and writes it. What has been measured before on this machine is
+ * not measured again, so that an interrupted run goes on where it was.
+ */
+export async function writeDefaults(retune: boolean, onWork: (title: string) => void): Promise<number> {
+  const device = await k.openDevice();
+  if (device.traits.family !== 'lanes') {
+    await device.close();
+    throw new k.ConfigError(`The committed table is for software Vulkan; this is ${device.name}.`, {
+      remedy:
+        'Run it with VK_DRIVER_FILES naming lvp_icd.json; `kindergrad tune MODEL` measures for this adapter alone.',
+    });
+  }
+  device.tuner.mode = retune ? 'all' : 'missing';
+  for (const { title, run } of [...benchWork(), cycleGan, ...classifierWork]) {
+    onWork(title);
+    await run();
+    await device.sync();
+  }
+  const file: k.DefaultsFile = {
+    about:
+      'Kernel choices for software Vulkan that beat the untuned ones. Made by `npx kindergrad tune --write-defaults`; do not edit. How they are used: docs/architecture.md.',
+    adapter: device.info.description,
+    date: new Date().toISOString().slice(0, 10),
+    choices: device.tuner.won,
+  };
+  await writeFile(fileURLToPath(k.LANES_DEFAULTS), `${JSON.stringify(file, null, 2)}\n`);
+  await device.close();
+  return Object.keys(file.choices).length;
+}
