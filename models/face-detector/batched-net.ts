@@ -1,4 +1,4 @@
-import { type Program, program, type Tensor, tensor } from '../../engine/index.ts';
+import { currentDevice, type Program, program, type Tensor, tensor } from '../../engine/index.ts';
 import type { Picture } from './detector.ts';
 import { letterbox, type Normalisation } from './letterbox.ts';
 
@@ -19,12 +19,18 @@ interface Sized {
  */
 export class BatchedNet {
   private readonly size: number;
+  private readonly most: number;
   private readonly normalisation: Normalisation;
   private readonly forward: (x: Tensor) => readonly Tensor[];
   private readonly sized = new Map<number, Sized>();
 
-  /** `forward` takes [batch, size, size, 3] and returns tensors whose first dimension is the batch. */
-  constructor(size: number, normalisation: Normalisation, forward: (x: Tensor) => readonly Tensor[]) {
+  /**
+   * `forward` takes [batch, size, size, 3] and returns tensors whose first dimension is the batch.
+   * @param widest numbers in the largest tensor on the way, for one picture: a batch's has to fit one binding
+   */
+  constructor(size: number, normalisation: Normalisation, widest: number, forward: (x: Tensor) => readonly Tensor[]) {
+    const room = currentDevice().gpu.limits.maxStorageBufferBindingSize / (4 * widest);
+    this.most = Math.min(largestBatch, 2 ** Math.floor(Math.log2(Math.max(1, room))));
     this.size = size;
     this.normalisation = normalisation;
     this.forward = forward;
@@ -35,7 +41,7 @@ export class BatchedNet {
     const results: T[] = [];
     while (results.length < pictures.length) {
       const left = pictures.slice(results.length);
-      const batch = left.slice(0, Math.min(largestBatch, 2 ** Math.floor(Math.log2(left.length))));
+      const batch = left.slice(0, Math.min(this.most, 2 ** Math.floor(Math.log2(left.length))));
       const outputs = await this.runBatch(batch);
       for (const [i, picture] of batch.entries()) {
         const own = outputs.map((values) =>

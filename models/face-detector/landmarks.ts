@@ -93,7 +93,7 @@ function forward(x: Tensor, layers: LandmarkLayers): Tensor {
 /** face-api's 68-point landmark network, 350 KB of weights. */
 export function loadLandmarks(weights: Weights): FaceLandmarks {
   const layers = loadLayers(weights);
-  const net = new BatchedNet(side, normalisation, (x) => [forward(x, layers)]);
+  const net = new BatchedNet(side, normalisation, (side / 2) ** 2 * 32, (x) => [forward(x, layers)]);
   return {
     find: (pictures) =>
       net.run(pictures, ([values], { width, height }) =>

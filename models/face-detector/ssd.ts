@@ -7,6 +7,8 @@ import type { Normalisation } from './letterbox.ts';
 import type { Weight, Weights } from './weights.ts';
 
 const inputSize = 512;
+/** The first pointwise convolution's output. */
+const widest = 256 * 256 * 64;
 const normalisation: Normalisation = { mean: [127.5, 127.5, 127.5], scale: 1 / 127.5 };
 const iouThreshold = 0.5;
 const mostFaces = 100;
@@ -131,7 +133,7 @@ function clipAndScale({ x, y, width, height }: Box, side: number): Box {
 export function loadSsdDetector(weights: Weights, { confidence }: { confidence: number }): FaceDetector {
   const layers = loadLayers(weights);
   const anchors = weightNamed(weights, 'Output/extra_dim');
-  const net = new BatchedNet(inputSize, normalisation, (x) => forward(x, layers));
+  const net = new BatchedNet(inputSize, normalisation, widest, (x) => forward(x, layers));
   return {
     name: 'ssd',
     inputSize,

@@ -15,6 +15,9 @@ const anchors = [
   [9.041765, 10.66308],
 ] as const;
 
+/** Channels of the first convolution, whose output is the largest. */
+const firstChannels = 16;
+
 const normalisation: Normalisation = { mean: [117.001, 114.697, 97.404], scale: 1 / 255 };
 const iouThreshold = 0.4;
 const leaky = { activation: 'leakyRelu', negativeSlope: 0.1 } as const;
@@ -96,7 +99,7 @@ export function loadTinyDetector(weights: Weights, options: { confidence: number
     throw new ConfigError(`The tiny detector's inputSize must be a multiple of 32, not ${inputSize}.`);
   }
   const layers = loadLayers(weights);
-  const net = new BatchedNet(inputSize, normalisation, (x) => [forward(x, layers)]);
+  const net = new BatchedNet(inputSize, normalisation, inputSize ** 2 * firstChannels, (x) => [forward(x, layers)]);
   return {
     name: 'tiny',
     inputSize,

@@ -49,6 +49,17 @@ describe('boxes equal face-api’s own', () => {
     detector.dispose();
   });
 
+  it('ssd, in more pictures at once than one binding of a small adapter holds', async () => {
+    const detector = await loadDetector({ detector: 'ssd', confidence: 0.5, inputSize: 512 });
+    const [[number, faces]] = Object.entries(recorded.ssd).filter(([, found]) => found.length > 0);
+    const picture = await shrunkSample(Number(number), detector.inputSize);
+    const black = { width: 8, height: 8, data: new Uint8Array(8 * 8 * 3) };
+    const found = await detector.detect([...Array.from({ length: 15 }, () => black), picture]);
+    expect(found.slice(0, 15).flat()).toEqual([]);
+    expectSameFaces(found[15] ?? [], faces, 'the sixteenth', 0.05);
+    detector.dispose();
+  });
+
   it('tiny, with another input size, a low threshold and a picture that must be scaled', async () => {
     const options = { confidence: 0.2, inputSize: 224 };
     const ours = await loadDetector({ detector: 'tiny', ...options });
