@@ -154,7 +154,9 @@ export class Tuner {
   ): Promise<Choice> {
     if (this.#mode !== 'all') {
       const known = await this.#table.find(key, rungs, params, this.#bench);
-      if (known) return this.#note(call.kernel, params, known, untuned, key);
+      // What was measured before the untuned choice became another says nothing of that.
+      const compared = (await this.#table.microseconds(key, untuned)) !== undefined;
+      if (known && (compared || this.#mode === 'known')) return this.#note(call.kernel, params, known, untuned, key);
       if (this.#mode === 'known') {
         return (await this.#defaults.find(call.kernel, params, rungs, untuned, this.#bench)) ?? untuned;
       }
