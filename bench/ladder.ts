@@ -154,7 +154,11 @@ const sortedValues = (values: Float32Array, n: number): Float32Array => {
 
 async function readAll(device: k.Device, call: Captured): Promise<Float32Array[]> {
   const out: Float32Array[] = [];
-  for (const storage of outputsOf(call)) out.push(new Float32Array(await device.read(storage, storage.bytes)));
+  for (const storage of outputsOf(call)) {
+    const values = new Float32Array(storage.bytes / 4);
+    await device.read(storage, new Uint8Array(values.buffer));
+    out.push(values);
+  }
   return call.kernel.name === 'eigh' ? [sortedValues(out[0], call.params.n)] : out;
 }
 

@@ -125,14 +125,23 @@ export class Tensor {
 
   /** Reads the values back (waits for the GPU). Float32Array for f32, and so on. */
   async data(): Promise<TensorData> {
-    const Type = ARRAYS[this.dtype];
-    return new Type(await this.device.read(this.storage, this.size * BYTES[this.dtype]));
+    const values = new ARRAYS[this.dtype](this.size);
+    await this.#read(values);
+    return values;
   }
 
-  /** Like `data()`, for f32 tensors. */
-  async floats(): Promise<Float32Array<ArrayBuffer>> {
+  /** Like `data()`, for f32 tensors; `into`, of this size, is filled and returned instead of a new array. */
+  async floats(into = new Float32Array(this.size)): Promise<Float32Array<ArrayBuffer>> {
     if (this.dtype !== 'f32') throw new ShapeError(`${this.label} is ${this.dtype}, not f32.`);
-    return new Float32Array(await this.device.read(this.storage, this.size * 4));
+    if (into.length !== this.size) {
+      throw new ShapeError(`${this.label} has ${this.size} elements; the array to fill has ${into.length}.`);
+    }
+    await this.#read(into);
+    return into;
+  }
+
+  #read({ buffer, byteOffset, byteLength }: TensorData): Promise<void> {
+    return this.device.read(this.storage, new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength));
   }
 
   /** The one value of a one-element tensor. */

@@ -10,7 +10,7 @@ import { Memory, type MemorySnapshot, Storage } from './memory.ts';
 import { type ProfileEntry, Profiler } from './profiler.ts';
 import { Shaders } from './shader.ts';
 import { submit } from './submit.ts';
-import { writeBytes } from './transfer.ts';
+import { Readback, writeBytes } from './transfer.ts';
 import { Tuner } from './tuner.ts';
 import { Bench } from './tuning.ts';
 
@@ -31,6 +31,7 @@ export class Device {
   trace: Command[] | undefined;
   profiling = false;
   readonly #eager = new EagerQueue(this);
+  readonly #readback: Readback;
   readonly #zeros: GPUBuffer;
 
   private constructor({ gpu, info, traits }: OpenedAdapter) {
@@ -42,6 +43,7 @@ export class Device {
     this.shaders = new Shaders(gpu);
     this.tuner = new Tuner(traits, new Bench(this));
     this.profiler = new Profiler(gpu);
+    this.#readback = new Readback(gpu);
     if (Number(platform().env('DEBUG') ?? 0) >= 2 && info.features.includes('timestamp-query')) {
       this.profiling = true;
       this.profiler.echo = true;
@@ -123,26 +125,15 @@ export class Device {
     this.check();
   }
 
-  /** Reads bytes back; runs what is recorded first. The result is a fresh copy. */
-  async read(storage: Storage, bytes: number): Promise<ArrayBuffer> {
+  /** Fills `into` with a storage's bytes; runs what is recorded first. */
+  async read(storage: Storage, into: Uint8Array<ArrayBuffer>): Promise<void> {
     await this.flush();
     if (!storage.written || !storage.buffer) {
       throw new KernelError(`${storage.label} is read, but nothing has written it.`);
     }
-    const size = Math.ceil(bytes / 4) * 4;
-    const staging = this.gpu.createBuffer({
-      size: Math.max(4, size),
-      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-    });
-    const encoder = this.gpu.createCommandEncoder();
-    encoder.copyBufferToBuffer(storage.buffer, 0, staging, 0, size);
-    this.gpu.queue.submit([encoder.finish()]);
-    await this.wait(staging.mapAsync(GPUMapMode.READ));
+    await this.#readback.read(storage.buffer, into, (mapped) => this.wait(mapped));
     await this.profiler.settle();
     this.check();
-    const copy = staging.getMappedRange().slice(0, bytes);
-    staging.destroy();
-    return copy;
   }
 
   /**

@@ -18,7 +18,10 @@ export interface Extractor {
   readonly preprocessing: string;
   /** What an augmented draw is made with, as text. */
   readonly augmentation: string;
-  /** @param draw number of the random draw; undefined takes the middle of the pictures, unaugmented */
+  /**
+   * The same array at every call.
+   * @param draw number of the random draw; undefined takes the middle of the pictures, unaugmented
+   */
   extract(images: Uint8Array, draw: number | undefined): Promise<Float32Array>;
   dispose(): void;
 }

@@ -179,6 +179,7 @@ export class ClassifierTrainer implements Trainer {
       program(() => noGrad(() => extractor.forward(this.#prepare(images, training, generator))));
     const [plain, augmented] = [run(false), run(true)];
     const state = await extractor.stateDict();
+    const features = new Float32Array(microBatch * sizeOf(plan.input));
     return {
       shape: plan.input,
       microBatch,
@@ -187,9 +188,9 @@ export class ClassifierTrainer implements Trainer {
       augmentation: JSON.stringify({ ...random, seed }),
       async extract(pixels, draw) {
         images.write(pixels);
-        if (draw === undefined) return (await plain.run()).floats();
+        if (draw === undefined) return (await plain.run()).floats(features);
         generator.calls = draw;
-        return (await augmented.run()).floats();
+        return (await augmented.run()).floats(features);
       },
       dispose: () => {
         plain.dispose();

@@ -32,6 +32,20 @@ describe('tensor', () => {
     expect([...(await bytes.data())]).toEqual([1, 2, 3, 250, 5]);
   });
 
+  it('reads at once, again and into an array of the caller', async () => {
+    const sizes = [1, 5, 70_000, 16, 70_001, 3];
+    const numbers = (n: number, k: number) => Float32Array.from({ length: n }, (_, i) => i * k);
+    const tensors = sizes.map((n, i) => tensor(numbers(n, i + 1), [n]));
+    for (let round = 0; round < 3; round++) {
+      const found = await Promise.all(tensors.map((t) => t.floats()));
+      expect(found).toEqual(sizes.map((n, i) => numbers(n, i + 1)));
+    }
+    const mine = new Float32Array(5);
+    expect(await tensors[1].floats(mine)).toBe(mine);
+    expect([...mine]).toEqual([0, 2, 4, 6, 8]);
+    await expect(tensors[1].floats(new Float32Array(6))).rejects.toThrow(/has 5 elements; the array to fill has 6/);
+  });
+
   it('names what does not fit', () => {
     expect(() => tensor([1, 2, 3], [2, 2])).toThrow(/3 values do not fill the shape \[2, 2\]/);
     expect(() => tensor([[1, 2], [3]])).toThrow(/different lengths/);
