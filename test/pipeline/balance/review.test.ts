@@ -217,6 +217,8 @@ describeInBrowser('the review page', () => {
     const server = await serveReview(prepared);
     const page = await newPage();
     await open(page, server.url);
+    const tab = await page.context().newPage();
+    await open(tab, `${server.origin}/review`);
     await page.getByRole('button', { name: 'Finish' }).click();
     await page.getByText('13 pictures not decided on').waitFor();
     await screenshot(page, 'review-finish');
@@ -225,6 +227,7 @@ describeInBrowser('the review page', () => {
     await page.getByRole('button', { name: 'Write and finish' }).click();
     await page.getByRole('heading', { name: 'Done' }).waitFor();
     await page.getByText('5 happy pictures are in the folder now.').waitFor();
+    await tab.getByRole('heading', { name: 'Done' }).waitFor();
     await screenshot(page, 'review-done');
     expect(await server.ended).toBe('finished');
     const automatic = await prepareReview(15, 5);

@@ -43,8 +43,11 @@ export class ReviewClient {
     this.finished = null;
     this.take(sheet);
     this.tabs = new BroadcastChannel('kindergrad.review');
-    this.tabs.onmessage = () => {
-      if (!this.saving && !this.finished) this.refresh();
+    this.tabs.onmessage = ({ data }) => {
+      if (data.finished) {
+        this.finished = data.finished;
+        this.onChange();
+      } else if (!this.saving && !this.finished) this.refresh();
     };
   }
 
@@ -106,7 +109,7 @@ export class ReviewClient {
       const act = { act: newActId(), seen: this.seq, ...fields };
       const changes = await send(this.sender, act, (problem) => this.setWaiting(problem));
       this.take(changes);
-      this.tabs.postMessage(this.seq);
+      this.tabs.postMessage({});
       return changes;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -139,6 +142,7 @@ export class ReviewClient {
     try {
       const response = await request('/api/review/finish', { token: this.token, body: { seen: this.seq } });
       this.finished = (await response.json()).lines;
+      this.tabs.postMessage({ finished: this.finished });
     } catch (error) {
       if (error instanceof ApiError && error.status === 409) await this.refresh();
       const text =
