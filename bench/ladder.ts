@@ -1,18 +1,11 @@
 /** Every kernel's ladder: each rung that runs here, its speed against the measured ceilings, its error against the naive one. */
 import * as k from '../engine/node.ts';
+import { numericParams } from '../engine/runtime/commands.ts';
 import type { Storage } from '../engine/runtime/memory.ts';
 import type { Kernel } from '../kernels/kernel.ts';
 import type { Ceilings } from './ceilings.ts';
+import { cases } from './ladder-cases.ts';
 import { interleaved } from './measure.ts';
-
-/** One shape of one or more kernels: `body` runs the operations that use them. */
-interface Case {
-  readonly title: string;
-  readonly kernels: readonly string[];
-  /** Largest relative size of the work, for the quick run to leave out. */
-  readonly heavy?: boolean;
-  readonly body: () => void;
-}
 
 export interface LadderRow {
   readonly title: string;
@@ -33,82 +26,6 @@ export interface LadderRow {
   readonly chosen: boolean;
 }
 
-const generator = new k.Generator(1);
-const normal = (...shape: number[]): k.Tensor =>
-  k.tensor(generator.normal(k.sizeOf(shape)), shape, { requiresGrad: true });
-const positive = (batch: number, d: number): k.Tensor => {
-  const x = normal(batch, 2 * d, d);
-  return k.noGrad(() => k.covariance(x, { eps: 1e-4 })).keep();
-};
-const back = (y: k.Tensor): void =>
-  k.backward(
-    y,
-    k.noGrad(() => k.affine(y, 0.5, 0.1)),
-  );
-
-const conv = (channels: number, side: number, batch = 8): Case => ({
-  title: `conv 3×3 ${channels}@${side} N${batch}`,
-  kernels: ['conv2d', 'conv2dInputGradient', 'conv2dWeightGradient'],
-  heavy: channels > 128,
-  body: () =>
-    back(k.conv2d(normal(batch, side, side, channels), normal(3, 3, channels, channels), undefined, { padding: 1 })),
-});
-
-const cases: readonly Case[] = [
-  { title: 'matmul 1024³', kernels: ['matmul'], body: () => void k.matmul(normal(1024, 1024), normal(1024, 1024)) },
-  {
-    title: 'matmul 128×16384×2000 (FC)',
-    kernels: ['matmul'],
-    heavy: true,
-    body: () => void k.matmul(normal(128, 16384), normal(16384, 2000)),
-  },
-  {
-    title: 'matmul 32 × 64×144×256',
-    kernels: ['matmul'],
-    body: () => void k.matmul(normal(32, 64, 144), normal(32, 144, 256)),
-  },
-  conv(64, 56),
-  conv(128, 28),
-  conv(256, 28),
-  {
-    title: 'conv 3×3 3→64@100 N8 (first layer)',
-    kernels: ['conv2d', 'conv2dWeightGradient'],
-    body: () => back(k.conv2d(normal(8, 100, 100, 3), normal(3, 3, 3, 64), undefined, { padding: 1 })),
-  },
-  {
-    title: 'conv 4×4 stride 2 64→128@64 N4',
-    kernels: ['conv2d', 'conv2dInputGradient', 'conv2dWeightGradient'],
-    body: () => back(k.conv2d(normal(4, 64, 64, 64), normal(4, 4, 64, 128), undefined, { stride: 2, padding: 1 })),
-  },
-  {
-    title: 'conv depthwise 3×3 128@56 N8',
-    kernels: ['conv2d'],
-    body: () => void k.conv2d(normal(8, 56, 56, 128), normal(3, 3, 1, 128), undefined, { padding: 1, groups: 128 }),
-  },
-  { title: 'add 4M', kernels: ['binary'], body: () => void k.add(normal(1 << 22), normal(1 << 22)) },
-  { title: 'relu 4M', kernels: ['unary'], body: () => void k.relu(normal(1 << 22)) },
-  { title: 'tanh 1M', kernels: ['unary'], body: () => void k.tanh(normal(1 << 20)) },
-  { title: 'sum 4096×1024 over rows', kernels: ['reduce'], body: () => void k.sum(normal(4096, 1024), [0]) },
-  {
-    title: 'batch norm + ReLU 8×56×56×64',
-    kernels: ['normStatistics', 'normApply', 'normGradientSums', 'normGradient'],
-    body: () => back(k.batchNorm(normal(8, 56, 56, 64), { bias: normal(64), training: true, activation: 'relu' })),
-  },
-  {
-    title: 'max pool 2×2 8×56×56×64',
-    kernels: ['maxPool', 'maxPoolBackward'],
-    body: () => back(k.maxPool2d(normal(8, 56, 56, 64), { kernelSize: 2 })),
-  },
-  { title: 'softmax 4096×1000', kernels: ['softmax'], body: () => void k.softmax(normal(4096, 1000)) },
-  { title: 'eigh 32 × 64×64', kernels: ['eigh'], body: () => void k.noGrad(() => k.logEig(positive(32, 64))) },
-  {
-    title: 'eigh 8 × 128×128',
-    kernels: ['eigh'],
-    heavy: true,
-    body: () => void k.noGrad(() => k.logEig(positive(8, 128))),
-  },
-];
-
 interface Captured {
   readonly kernel: Kernel;
   readonly buffers: Record<string, Storage>;
@@ -124,7 +41,8 @@ function capture(device: k.Device, body: () => void): Captured[] {
     calls.push({
       kernel: kernel as unknown as Kernel,
       buffers: Object.fromEntries(kept),
-      params: params as Record<string, number>,
+      // Host scalars (a learning rate, a random counter) as they are now.
+      params: numericParams({ kind: 'call', kernel: kernel as unknown as Kernel, buffers: {}, params }),
     });
     run(kernel, buffers, params);
   };
@@ -142,8 +60,22 @@ const release = (calls: readonly Captured[]): void => {
 
 const outputsOf = ({ kernel, buffers }: Captured): Storage[] =>
   Object.entries(kernel.bindings).flatMap(([name, access]) =>
-    access === 'write' && buffers[name] ? [buffers[name]] : [],
+    access !== 'read' && buffers[name] ? [buffers[name]] : [],
   );
+
+/** What a call changes in place, as it stands: each rung must start from it. */
+async function keepUpdated(device: k.Device, { kernel, buffers }: Captured): Promise<() => void> {
+  const kept: { storage: Storage; bytes: Uint8Array<ArrayBuffer> }[] = [];
+  for (const [name, access] of Object.entries(kernel.bindings)) {
+    const storage = buffers[name];
+    if (access === 'update' && storage) {
+      kept.push({ storage, bytes: new Uint8Array(await device.read(storage, storage.bytes)) });
+    }
+  }
+  return () => {
+    for (const { storage, bytes } of kept) device.upload(storage, bytes);
+  };
+}
 
 /** Rungs of eigh give eigenvalues in any order, and of equal ones any eigenvectors: what can be compared is the sorted values. */
 const sortedValues = (values: Float32Array, n: number): Float32Array => {
@@ -181,21 +113,21 @@ function difference(found: readonly Float32Array[], truth: readonly Float32Array
 export async function runLadder(
   device: k.Device,
   ceilings: Ceilings,
-  options: { filter?: string; quick: boolean; onRow?: (row: LadderRow) => void },
+  options: { filter?: string; quick: boolean; onRow?: (row: LadderRow) => Promise<void> },
 ): Promise<LadderRow[]> {
   const rows: LadderRow[] = [];
   const { filter, quick } = options;
   for (const one of cases) {
     const wanted = !filter || one.title.includes(filter) || one.kernels.some((name) => name.includes(filter));
     if (!wanted || (quick && one.heavy)) continue;
-    const calls = capture(device, one.body);
+    const calls = capture(device, one.make());
     await device.sync();
     for (const name of one.kernels) {
       const call = calls.find((c) => c.kernel.name === name);
       if (!call) throw new Error(`${one.title} does not use ${name}`);
       for (const row of await climb(device, ceilings, one.title, call)) {
         rows.push(row);
-        options.onRow?.(row);
+        await options.onRow?.(row);
       }
     }
     release(calls);
@@ -221,7 +153,9 @@ async function climb(device: k.Device, ceilings: Ceilings, title: string, call: 
   const errors: number[] = [];
   let truth: Float32Array[] | undefined;
   const firsts: number[] = [];
+  const restore = await keepUpdated(device, call);
   for (const { name } of variants) {
+    restore();
     const start = performance.now();
     await run(name);
     firsts.push(performance.now() - start);

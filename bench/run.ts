@@ -16,7 +16,7 @@ import { describeRun, kindOf, type PeerRow, type Results } from './results.ts';
 import { formatMemory, runSteps, type StepRow } from './steps.ts';
 
 /** A comparison that takes long gets fewer rounds. */
-const BUDGET_MS = 30_000;
+const BUDGET_MS = 15_000;
 
 interface Flags {
   peers?: boolean;
@@ -117,36 +117,44 @@ async function run(filter: string | undefined, flags: Flags): Promise<void> {
   );
   const quick = flags.quick ?? false;
   const base = { quick, ...(filter && { filter }) };
-  const ladder = flags.ladder
-    ? await runLadder(device, ceilings, { ...base, onRow: (r) => console.log(formatRow(r)) })
-    : [];
+  const found: Omit<Results, keyof typeof about | 'ceilings'> = { ladder: [], steps: [], peers: [] };
+  // After every stage: a run that is cut short has measured something too.
+  const save = async (): Promise<void> => {
+    const results: Results = { ...about, ceilings, ...found };
+    await mkdir(dirname(flags.json), { recursive: true });
+    await writeFile(flags.json, `${JSON.stringify(results, null, 1)}\n`);
+    if (flags.page) await writeFile(flags.page, renderPage(results));
+  };
   const torch = flags.peers ? await startTorch(device.traits.software) : [];
-  const steps = flags.steps
-    ? await runSteps(device, {
-        ...base,
-        rounds: flags.rounds,
-        torch,
-        onStart: (title) => process.stderr.write(pc.dim(`${title} …\n`)),
-        onRow: (s) => console.log(formatStep(s)),
-      })
-    : [];
-  const data = flags.steps && !filter ? await measureDecoding() : undefined;
-  const peers: PeerRow[] = [];
+  if (flags.steps) {
+    const onStart = (title: string): void => void process.stderr.write(pc.dim(`${title} …\n`));
+    const onRow = (row: StepRow): void => console.log(formatStep(row));
+    const options = { ...base, rounds: flags.rounds, torch, onStart, onRow };
+    Object.assign(found, { steps: await runSteps(device, options) });
+    if (!filter) Object.assign(found, { data: await measureDecoding() });
+    await save();
+  }
   if (flags.peers) {
     const { kindergrad } = await import('./peers/kindergrad.ts');
     const others = await startPeers(await platform().gpu());
     const all = [kindergrad(device), ...others, ...torch.map(({ peer }) => peer)];
-    peers.push(...(await comparePeers(all, flags.rounds, filter)));
+    Object.assign(found, { peers: await comparePeers(all, flags.rounds, filter) });
     for (const one of torch) one.close();
+    await save();
   }
-  const results: Results = { ...about, ceilings, ladder, steps, ...(data && { data }), peers };
-  await mkdir(dirname(flags.json), { recursive: true });
-  await writeFile(flags.json, `${JSON.stringify(results, null, 1)}\n`);
+  if (flags.ladder) {
+    const rows: LadderRow[] = [];
+    Object.assign(found, { ladder: rows });
+    const onRow = (row: LadderRow): Promise<void> => {
+      console.log(formatRow(row));
+      rows.push(row);
+      return save();
+    };
+    await runLadder(device, ceilings, { ...base, onRow });
+  }
+  await save();
   console.log(`\nwritten to ${flags.json}; compare two with: npm run bench -- compare A.json B.json`);
-  if (flags.page) {
-    await writeFile(flags.page, renderPage(results));
-    console.log(`page: ${flags.page}`);
-  }
+  if (flags.page) console.log(`page: ${flags.page}`);
   await device.close();
 }
 
