@@ -69,7 +69,9 @@ async function keepUpdated(device: k.Device, { kernel, buffers }: Captured): Pro
   for (const [name, access] of Object.entries(kernel.bindings)) {
     const storage = buffers[name];
     if (access === 'update' && storage) {
-      kept.push({ storage, bytes: new Uint8Array(await device.read(storage, storage.bytes)) });
+      const bytes = new Uint8Array(storage.bytes);
+      await device.read(storage, bytes);
+      kept.push({ storage, bytes });
     }
   }
   return () => {
@@ -77,7 +79,7 @@ async function keepUpdated(device: k.Device, { kernel, buffers }: Captured): Pro
   };
 }
 
-/** Rungs of eigh give eigenvalues in any order, and of equal ones any eigenvectors: what can be compared is the sorted values. */
+/** Rungs of eigh and row-svd give eigenvalues in any order, and of equal ones any eigenvectors: what can be compared is the sorted values. */
 const sortedValues = (values: Float32Array, n: number): Float32Array => {
   const out = values.slice();
   for (let at = 0; at + n <= out.length; at += n) out.subarray(at, at + n).sort();
@@ -91,7 +93,8 @@ async function readAll(device: k.Device, call: Captured): Promise<Float32Array[]
     await device.read(storage, new Uint8Array(values.buffer));
     out.push(values);
   }
-  return call.kernel.name === 'eigh' ? [sortedValues(out[0], call.params.n)] : out;
+  const length = { eigh: call.params.n, 'row-svd': call.params.rows }[call.kernel.name];
+  return length === undefined ? out : [sortedValues(out[0], length)];
 }
 
 function difference(found: readonly Float32Array[], truth: readonly Float32Array[]): number {
@@ -137,7 +140,7 @@ export async function runLadder(
 }
 
 /** Milliseconds of a first run above which a rung is not timed again. */
-const SLOW_MS = 2500;
+const SLOW_MS = 1000;
 
 async function climb(device: k.Device, ceilings: Ceilings, title: string, call: Captured): Promise<LadderRow[]> {
   const { kernel, buffers, params } = call;

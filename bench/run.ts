@@ -3,7 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Command } from 'commander';
 import pc from 'picocolors';
-import { KindergradError, openDevice, platform } from '../engine/node.ts';
+import { ConfigError, KindergradError, openDevice, platform } from '../engine/node.ts';
 import { measureCeilings } from './ceilings.ts';
 import { compareRuns } from './compare.ts';
 import { measureDecoding } from './data.ts';
@@ -16,7 +16,7 @@ import { describeRun, kindOf, type PeerRow, type Results } from './results.ts';
 import { formatMemory, runSteps, type StepRow } from './steps.ts';
 
 /** A comparison that takes long gets fewer rounds. */
-const BUDGET_MS = 15_000;
+const BUDGET_MS = 8_000;
 
 interface Flags {
   peers?: boolean;
@@ -170,6 +170,23 @@ async function compare(a: string, b: string): Promise<void> {
   }
 }
 
+/** Several runs of one checkout as one page, since a software adapter takes long for everything at once. */
+async function page(file: string, pieces: readonly string[]): Promise<void> {
+  const runs = await Promise.all(pieces.map(async (path) => JSON.parse(await readFile(path, 'utf8')) as Results));
+  const [first] = runs;
+  const odd = runs.find((run) => run.adapter.description !== first.adapter.description || run.commit !== first.commit);
+  if (odd) throw new ConfigError(`The pieces are of different adapters or commits: ${first.commit}, ${odd.commit}.`);
+  const whole = {
+    ...first,
+    command: runs.map((run) => run.command).join('`, `'),
+    ladder: runs.flatMap((run) => run.ladder),
+    steps: runs.flatMap((run) => run.steps),
+    peers: runs.flatMap((run) => run.peers),
+  };
+  await writeFile(file, renderPage(whole));
+  console.log(`page: ${file}`);
+}
+
 const program = new Command('bench')
   .description('Times kernels, training steps and peers on this device, against measured ceilings.')
   .argument('[filter]', 'only what contains this word')
@@ -181,6 +198,7 @@ const program = new Command('bench')
   .option('--json <file>', 'where the results go', 'runs/bench/latest.json')
   .option('--page <file>', 'writes the results as a page, e.g. docs/benchmarks.md')
   .action(run);
+program.command('page <file> <pieces...>').description('a page of one or more JSON files').action(page);
 program.command('compare <a> <b>').description('two JSON files side by side').action(compare);
 
 try {

@@ -68,7 +68,7 @@ export interface StepOptions {
 }
 
 /** A step that takes long gets fewer rounds: no more are begun after so many milliseconds. */
-const BUDGET_MS = 30_000;
+const BUDGET_MS = 20_000;
 
 export async function runSteps(device: k.Device, options: StepOptions): Promise<StepRow[]> {
   const rows: StepRow[] = [];
