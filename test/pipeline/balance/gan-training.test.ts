@@ -94,7 +94,7 @@ describe('planBalance', () => {
       { from: 'normal', to: 'sad', make: counts.normal - counts.sad },
     ]);
     expect(planBalance(data, { to: 'sad=60' })).toEqual([{ from: 'normal', to: 'sad', make: 60 - counts.sad }]);
-    expect(() => planBalance(data, { to: 'angry=4' })).toThrow(/"angry=4" is not of the form/);
+    expect(() => planBalance(data, { to: 'angry=4' })).toThrow(/there is no class "angry"/);
     expect(() => planBalance(data, { to: 'normal=400' })).toThrow(/Choose another with --from/);
   });
 });
