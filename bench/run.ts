@@ -129,7 +129,8 @@ async function run(filter: string | undefined, flags: Flags): Promise<void> {
   if (flags.steps) {
     const onStart = (title: string): void => void process.stderr.write(pc.dim(`${title} …\n`));
     const onRow = (row: StepRow): void => console.log(formatStep(row));
-    const options = { ...base, rounds: flags.rounds, torch, onStart, onRow };
+    const onFailure = (title: string, error: Error): void => console.log(pc.yellow(`${title}: ${error.message}`));
+    const options = { ...base, rounds: flags.rounds, torch, onStart, onRow, onFailure };
     Object.assign(found, { steps: await runSteps(device, options) });
     if (!filter) Object.assign(found, { data: await measureDecoding() });
     await save();

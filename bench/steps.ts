@@ -1,5 +1,5 @@
 /** Whole training steps as programs: milliseconds, memory, what dominates; PyTorch beside them where it is at hand. */
-import type * as k from '../engine/node.ts';
+import * as k from '../engine/node.ts';
 import { type Contender, interleaved, type Timing } from './measure.ts';
 import type { Torch } from './peers/torch.ts';
 import { type Prepared, type Workload, workloads } from './workloads.ts';
@@ -65,6 +65,7 @@ export interface StepOptions {
   readonly torch: readonly Torch[];
   readonly onStart?: (title: string) => void;
   readonly onRow?: (row: StepRow) => void;
+  readonly onFailure?: (title: string, error: Error) => void;
 }
 
 /** A step that takes long gets fewer rounds: no more are begun after so many milliseconds. */
@@ -75,9 +76,15 @@ export async function runSteps(device: k.Device, options: StepOptions): Promise<
   for (const workload of workloads) {
     if (options.filter ? !workload.title.includes(options.filter) : options.quick && workload.heavy) continue;
     options.onStart?.(workload.title);
-    const row = await runStep(device, workload, options);
-    rows.push(row);
-    options.onRow?.(row);
+    try {
+      const row = await runStep(device, workload, options);
+      rows.push(row);
+      options.onRow?.(row);
+    } catch (error) {
+      // What does not fit this adapter is no reason to lose the rest.
+      if (!(error instanceof k.DeviceError)) throw error;
+      options.onFailure?.(workload.title, error);
+    }
   }
   return rows;
 }
