@@ -172,7 +172,9 @@ export function renderPage(results: Results): string {
       : []),
     '## Method',
     [
-      '- What is compared is measured in the same run, in turn: A B C, A B C, …, each after a warm-up that compiles and plans. Times are wall clock from the call until the device is idle, medians over the rounds, with the least and the most in brackets. Machines drift: compare within this page only.',
+      '- What is compared is measured in the same run, in turn: A B C, A B C, …, each after a warm-up that compiles and plans. Times are wall clock from the call until the device is idle, medians over the rounds, with the least and the most in brackets; without brackets it is a single round, of work that takes too long for more. Machines drift: compare within this page only.',
+      '- Turns follow each other without a pause. Threads of the engine before may still spin for some milliseconds (the WebAssembly pool of ONNX Runtime does), which slows a short piece of work that comes next: PyTorch, whose turn comes after it, suffers most: look at the least of its samples too, and do not take its times of short works for what it does alone.',
+      '- Weights of convolutions are plain inputs here: what an algorithm arranges or transforms for them is done, and timed, in every run. VGG16 and so-dlse inference arrange theirs once, as ONNX Runtime does.',
       '- Inputs are normal random numbers, already on the device. Reading results back is not timed (TensorFlow.js reads one element to know that it is done).',
       `- Ceilings measured in the same run, best of several shapes: **${ceilings.gflops.toFixed(1)} GFLOP/s** of f32 multiply-adds in registers (two operations each), **${ceilings.gbps.toFixed(1)} GB/s** through a kernel (${ceilings.gbpsBy}; read + written). The driver’s own copyBufferToBuffer moves ${ceilings.copyGbps.toFixed(1)} GB/s, which no kernel here reaches.`,
       '- `npm run bench -- compare A.json B.json` tells whether two runs differ by more than their noise.',

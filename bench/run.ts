@@ -108,7 +108,9 @@ const formatStep = (s: StepRow): string => {
 
 async function run(filter: string | undefined, flags: Flags): Promise<void> {
   const device = await openDevice();
-  const command = `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`;
+  // Where the results went is nobody else's business.
+  const args = process.argv.slice(2).filter((arg, i, all) => arg !== '--json' && all[i - 1] !== '--json');
+  const command = ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
   const about = describeRun(device, command);
   console.log(`${device.name}: ${kindOf(device.info)}`);
   const ceilings = await measureCeilings(device);
@@ -126,37 +128,45 @@ async function run(filter: string | undefined, flags: Flags): Promise<void> {
     if (flags.page) await writeFile(flags.page, renderPage(results));
   };
   const torch = flags.peers ? await startTorch(device.traits.software) : [];
-  if (flags.steps) {
-    const onStart = (title: string): void => void process.stderr.write(pc.dim(`${title} …\n`));
-    const onRow = (row: StepRow): void => console.log(formatStep(row));
-    const onFailure = (title: string, error: Error): void => console.log(pc.yellow(`${title}: ${error.message}`));
-    const options = { ...base, rounds: flags.rounds, torch, onStart, onRow, onFailure };
-    Object.assign(found, { steps: await runSteps(device, options) });
-    if (!filter) Object.assign(found, { data: await measureDecoding() });
-    await save();
-  }
-  if (flags.peers) {
-    const { kindergrad } = await import('./peers/kindergrad.ts');
-    const others = await startPeers(await platform().gpu());
-    const all = [kindergrad(device), ...others, ...torch.map(({ peer }) => peer)];
-    Object.assign(found, { peers: await comparePeers(all, flags.rounds, filter) });
+  try {
+    await runStages();
+  } finally {
+    // They live as long as their input is open: a run that failed would wait for them for ever.
     for (const one of torch) one.close();
-    await save();
   }
-  if (flags.ladder) {
-    const rows: LadderRow[] = [];
-    Object.assign(found, { ladder: rows });
-    const onRow = (row: LadderRow): Promise<void> => {
-      console.log(formatRow(row));
-      rows.push(row);
-      return save();
-    };
-    await runLadder(device, ceilings, { ...base, onRow });
-  }
-  await save();
   console.log(`\nwritten to ${flags.json}; compare two with: npm run bench -- compare A.json B.json`);
   if (flags.page) console.log(`page: ${flags.page}`);
   await device.close();
+
+  async function runStages(): Promise<void> {
+    if (flags.steps) {
+      const onStart = (title: string): void => void process.stderr.write(pc.dim(`${title} …\n`));
+      const onRow = (row: StepRow): void => console.log(formatStep(row));
+      const onFailure = (title: string, error: Error): void => console.log(pc.yellow(`${title}: ${error.message}`));
+      const options = { ...base, rounds: flags.rounds, torch, onStart, onRow, onFailure };
+      Object.assign(found, { steps: await runSteps(device, options) });
+      if (!filter) Object.assign(found, { data: await measureDecoding() });
+      await save();
+    }
+    if (flags.peers) {
+      const { kindergrad } = await import('./peers/kindergrad.ts');
+      const others = await startPeers(await platform().gpu());
+      const all = [kindergrad(device), ...others, ...torch.map(({ peer }) => peer)];
+      Object.assign(found, { peers: await comparePeers(all, flags.rounds, filter) });
+      await save();
+    }
+    if (flags.ladder) {
+      const rows: LadderRow[] = [];
+      Object.assign(found, { ladder: rows });
+      const onRow = (row: LadderRow): Promise<void> => {
+        console.log(formatRow(row));
+        rows.push(row);
+        return save();
+      };
+      await runLadder(device, ceilings, { ...base, onRow });
+    }
+    await save();
+  }
 }
 
 async function compare(a: string, b: string): Promise<void> {
