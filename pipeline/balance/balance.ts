@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import sharp from 'sharp';
 import { DataError } from '../../engine/index.ts';
 import { checkPictures, type PictureStore, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
@@ -170,7 +171,8 @@ class Balancing {
     const { task, run } = work;
     realPictures(this.#data, task.to);
     realPictures(this.#data, task.from);
-    const ignored = ignoredOptions(this.#asked(task), await this.#configOf(work));
+    const config = await this.#configOf(work);
+    const ignored = ignoredOptions(this.#asked(task), config);
     if (ignored !== '')
       this.#options.say(`  ${run} keeps the options it was begun with: ${ignored}. Another --out begins anew.`);
     const { candidates, unused } = await this.#supply(work);
@@ -185,6 +187,20 @@ class Balancing {
         `Of the ${task.make} ${task.to} pictures wanted at most ${most} can be made: so many ${task.from} pictures are unused (${run}).`,
       );
     }
+    await this.#checkDetector(task, config.model.imageSize);
+  }
+
+  /** A detector that misses real faces of this size and framing would turn down every generated one after hours of training. */
+  async #checkDetector(task: BalanceTask, size: number): Promise<void> {
+    const some = realPictures(this.#data, task.to).slice(0, 24);
+    const real = await Promise.all(some.map(({ file }) => sharp(file).rotate().resize(size, size).png().toBuffer()));
+    const faces = (await this.#judges.judge(task.to, real)).flatMap(({ face }) => face ?? []);
+    const found = faces.filter(Boolean).length;
+    if (2 * found >= faces.length) return;
+    throw new DataError(
+      `The ${this.#judges.name} finds a face in ${found} of ${faces.length} real ${task.to} pictures of ${size} pixels: it cannot judge generated ones.`,
+      { remedy: 'Leave --detector out, try the other one, or give pictures with more room around the face.' },
+    );
   }
 
   /** The options of a work's run: its own, or those of this call for a new one. */

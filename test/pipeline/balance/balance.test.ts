@@ -32,6 +32,14 @@ afterAll(async () => {
 });
 
 describe('balance', () => {
+  it('does not train for a detector that misses real faces, too', async () => {
+    const drawn = await drawnFaces(join(folder, 'missed'));
+    const judges = async () => judgeOf('finder', (i) => ({ face: i === 0 }));
+    const options = tinyBalance(join(folder, 'missed-runs'), [], { to: 'sad=8', judges });
+    await expect(balance(drawn, options)).rejects.toThrow(/finds a face in 1 of 6 real sad pictures of 32 pixels/);
+    expect(existsSync(options.out)).toBe(false);
+  });
+
   it('adds marked pictures of unused sources, explains every candidate, and does nothing the second time', async () => {
     const drawn = await drawnFaces(join(folder, 'drawn'));
     const before = countByClass(await readDataSet(drawn));
