@@ -2,7 +2,7 @@
 import type { Device } from '../engine/index.ts';
 import { Tensor } from '../engine/index.ts';
 import { defineKernel, foldWorkgroups, generated } from '../kernels/kernel.ts';
-import { interleaved } from './measure.ts';
+import { type Contender, interleaved } from './measure.ts';
 
 export interface Ceilings {
   /** GFLOP/s of independent f32 multiply-adds (two operations each). */
@@ -53,6 +53,22 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   ],
 });
 const FMA_GROUPS = 4096;
+
+/**
+ * A fixed piece of arithmetic that takes its turn in every measurement: where it is slower the machine was, not the work.
+ * Shared hosts halve their speed for minutes on end, which no number of samples within one run shows.
+ */
+export function yardstick(device: Device): Contender & { dispose(): void } {
+  const out = Tensor.empty([FMA_GROUPS * 64 * 4], { label: 'yardstick' });
+  return {
+    name: 'yardstick',
+    run: () => {
+      device.run(fmaKernel, { out: out.storage }, { loops: device.traits.software ? 8 : 512 });
+      return device.sync();
+    },
+    dispose: () => out.dispose(),
+  };
+}
 
 /**
  * One way to walk over memory: an invocation moves `vectors` vec4s that lie a workgroup apart, written out or in a loop. No

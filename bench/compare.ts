@@ -6,6 +6,8 @@ export interface Verdict {
   readonly name: string;
   /** Median of B over median of A: below 1, B is faster. */
   readonly ratio: number;
+  /** The same of the yardstick, which is the same work in every run: how the machine itself changed. */
+  readonly drift: number;
   readonly verdict: 'faster' | 'slower' | 'same';
 }
 
@@ -30,23 +32,39 @@ export function mannWhitney(a: readonly number[], b: readonly number[]): number 
 }
 
 /** A difference counts when it is unlikely to be chance (p < 0.01) and at least 5 %. */
-export function compareSamples(name: string, a: readonly number[], b: readonly number[]): Verdict {
+const differ = (a: readonly number[], b: readonly number[]): number => {
   const ratio = median(b) / median(a);
   const sure = mannWhitney(a, b) < 0.01 && Math.abs(Math.log(ratio)) > Math.log(1.05);
-  return { name, ratio, verdict: sure ? (ratio < 1 ? 'faster' : 'slower') : 'same' };
+  return sure ? Math.sign(Math.log(ratio)) : 0;
+};
+
+/**
+ * @param drift how much slower the machine itself was in B, by the yardstick. A verdict must stand with and without it:
+ * a machine that changed its speed can hide a difference, but not make one.
+ */
+export function compareSamples(name: string, a: readonly number[], b: readonly number[], drift = 1): Verdict {
+  const corrected = b.map((sample) => sample / drift);
+  const [plain, without] = [differ(a, b), differ(a, corrected)];
+  const verdict = plain !== without || plain === 0 ? 'same' : plain < 0 ? 'faster' : 'slower';
+  return { name, ratio: median(b) / median(a), drift, verdict };
 }
 
-const named = (results: Results): Map<string, readonly number[]> =>
+interface Measured {
+  readonly samples: readonly number[];
+  readonly yardstick: number;
+}
+
+const named = (results: Results): Map<string, Measured> =>
   new Map([
-    ...results.ladder.map((r): [string, readonly number[]] => [`${r.title} ${r.kernel}/${r.variant}`, r.samples]),
-    ...results.steps.map((r): [string, readonly number[]] => [`${r.title} batch ${r.batch}`, r.samples]),
+    ...results.ladder.map((r): [string, Measured] => [`${r.title} ${r.kernel}/${r.variant}`, r]),
+    ...results.steps.map((r): [string, Measured] => [`${r.title} batch ${r.batch}`, r]),
   ]);
 
 /** What both runs measured. */
 export function compareRuns(a: Results, b: Results): Verdict[] {
   const before = named(a);
-  return [...named(b)].flatMap(([name, samples]) => {
+  return [...named(b)].flatMap(([name, { samples, yardstick }]) => {
     const old = before.get(name);
-    return old ? [compareSamples(name, old, samples)] : [];
+    return old ? [compareSamples(name, old.samples, samples, yardstick / old.yardstick)] : [];
   });
 }

@@ -3,7 +3,7 @@ import * as k from '../engine/node.ts';
 import { numericParams } from '../engine/runtime/commands.ts';
 import type { Storage } from '../engine/runtime/memory.ts';
 import type { Kernel } from '../kernels/kernel.ts';
-import type { Ceilings } from './ceilings.ts';
+import { type Ceilings, yardstick } from './ceilings.ts';
 import { cases } from './ladder-cases.ts';
 import { interleaved } from './measure.ts';
 
@@ -15,6 +15,8 @@ export interface LadderRow {
   readonly median: number;
   readonly min: number;
   readonly samples: readonly number[];
+  /** Milliseconds of the yardstick in the same rounds. */
+  readonly yardstick: number;
   readonly first: number;
   readonly gflops: number;
   readonly gbps: number;
@@ -168,9 +170,12 @@ async function climb(device: k.Device, ceilings: Ceilings, title: string, call: 
   }
   // A rung that takes seconds is not worth five rounds: one sample says enough.
   const quickEnough = variants.filter((_, i) => firsts[i] < SLOW_MS);
-  const timed = new Map(
-    (await interleaved(quickEnough.map(({ name }) => ({ name, run: () => run(name) })))).map((t) => [t.name, t]),
-  );
+  const rungs = quickEnough.map(({ name }) => ({ name, run: () => run(name) }));
+  const reference = yardstick(device);
+  const all = await interleaved([...rungs, reference]);
+  reference.dispose();
+  const timed = new Map(all.slice(0, -1).map((t) => [t.name, t]));
+  const { median: yardstickMs } = all[all.length - 1];
   const timings = variants.map(({ name }, i) => {
     return timed.get(name) ?? { name, median: firsts[i], min: firsts[i], samples: [firsts[i]] };
   });
@@ -185,6 +190,7 @@ async function climb(device: k.Device, ceilings: Ceilings, title: string, call: 
       median,
       min,
       samples,
+      yardstick: yardstickMs,
       first: firsts[i],
       gflops,
       gbps,

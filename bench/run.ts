@@ -175,8 +175,8 @@ async function compare(a: string, b: string): Promise<void> {
   if (first.adapter.description !== second.adapter.description) {
     console.log(pc.yellow(`different adapters: ${first.adapter.description} and ${second.adapter.description}`));
   }
-  for (const { name, ratio, verdict } of compareRuns(first, second)) {
-    const line = `${name.padEnd(72)} ${ratio.toFixed(2)}×  ${verdict}`;
+  for (const { name, ratio, drift, verdict } of compareRuns(first, second)) {
+    const line = `${name.padEnd(72)} ${ratio.toFixed(2)}× (machine ${drift.toFixed(2)}×)  ${verdict}`;
     console.log(verdict === 'faster' ? pc.green(line) : verdict === 'slower' ? pc.red(line) : line);
   }
 }

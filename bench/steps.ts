@@ -1,5 +1,6 @@
 /** Whole training steps as programs: milliseconds, memory, what dominates; PyTorch beside them where it is at hand. */
 import * as k from '../engine/node.ts';
+import { yardstick } from './ceilings.ts';
 import { type Contender, interleaved, type Timing } from './measure.ts';
 import type { Torch } from './peers/torch.ts';
 import { type Prepared, type Workload, workloads } from './workloads.ts';
@@ -47,6 +48,8 @@ export interface StepRow {
   readonly min: number;
   readonly max: number;
   readonly samples: readonly number[];
+  /** Milliseconds of the yardstick in the same rounds. */
+  readonly yardstick: number;
   /** Compiling and planning included. */
   readonly first: number;
   readonly dispatches: number;
@@ -115,6 +118,7 @@ async function runStep(device: k.Device, workload: Workload, options: StepOption
     await step.run();
     const first = performance.now() - startFirst;
     const ours = await step.losses();
+    const { peakBytes } = device.snapshot(); // before anything of the bench itself is there
     step.hostMilliseconds(); // tracing and planning
     const contenders: Contender[] = [
       { name: 'kindergrad', run: () => step.run() },
@@ -123,17 +127,21 @@ async function runStep(device: k.Device, workload: Workload, options: StepOption
         run: async () => ({ overriddenDuration: (await torch.sample()).milliseconds }),
       })),
     ];
-    const [timing, ...others] = await interleaved(contenders, {
+    const reference = yardstick(device);
+    const [timing, ...rest] = await interleaved([...contenders, reference], {
       rounds: options.rounds,
       budgetMs: BUDGET_MS,
       warm: true,
     });
-    const { peakBytes } = device.snapshot();
+    reference.dispose();
+    const others = rest.slice(0, -1);
+    const [{ median: yardstickMs }] = rest.slice(-1);
     const { plan } = step.program;
     return {
       title: workload.title,
       batch: workload.batch,
       ...spread(timing),
+      yardstick: yardstickMs,
       first,
       dispatches: plan?.dispatches ?? 0,
       hostMicroseconds: (1000 * step.hostMilliseconds()) / Math.max(1, plan?.dispatches ?? 1),

@@ -19,6 +19,14 @@ describe('compare', () => {
     expect(compareSamples('x', around(10, 0.001), around(10.2, 0.001)).verdict).toBe('same'); // sure, but under 5 %
   });
 
+  it('does not take a machine that slowed down for a change of the work', () => {
+    const slowMachine = around(20, 0.02);
+    expect(compareSamples('x', around(10, 0.02), slowMachine, 2).verdict).toBe('same');
+    expect(compareSamples('x', around(10, 0.02), slowMachine, 1.1).verdict).toBe('slower');
+    expect(compareSamples('x', slowMachine, around(10, 0.02), 0.5).verdict).toBe('same');
+    expect(compareSamples('x', around(10, 0.02), around(30, 0.02), 0.6).verdict).toBe('slower');
+  });
+
   it('gives the p-value of the normal approximation', () => {
     // U = 0 of 25: z = 12.5 / sqrt(25 · 11 / 12) = 2.611, p = 0.0090.
     expect(mannWhitney([1, 2, 3, 4, 5], [6, 7, 8, 9, 10])).toBeCloseTo(0.00902, 4);
