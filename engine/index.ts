@@ -74,6 +74,12 @@ export { constantThenLinear, linearSchedule, type Schedule, stepSchedule } from 
 export { SGD, type SgdOptions } from './optim/sgd.ts';
 export { stiefelRetract, stiefelTangent } from './optim/stiefel.ts';
 export { type Platform, platform, setPlatform } from './platform.ts';
+export {
+  getFloat32MatmulPrecision,
+  MATMUL_PRECISIONS,
+  type MatmulPrecision,
+  setFloat32MatmulPrecision,
+} from './precision.ts';
 export { type Program, type ProgramPlan, program } from './program.ts';
 export { readPytorchStateDict } from './pytorch/state-dict.ts';
 export { defaultGenerator, Generator, manualSeed } from './random.ts';

@@ -3,6 +3,7 @@ import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradi
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
 import type { ConvGeometry } from '../../kernels/conv/geometry.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
+import { mayRoundToHalves } from '../precision.ts';
 import { formatShape, type Shape, Tensor } from '../tensor.ts';
 import {
   columnSum,
@@ -81,6 +82,7 @@ function geometry(x: Shape, y: Shape, weight: Shape, window: Window, epilogue: E
     dilationY: window.dilation[0],
     dilationX: window.dilation[1],
     ...epilogue,
+    ...(mayRoundToHalves() && { half: 1 }),
   };
 }
 

@@ -1,3 +1,4 @@
+import { mayRoundToHalves } from '../precision.ts';
 import { Tensor } from '../tensor.ts';
 import { columnSum, type Epilogue, type EpilogueOptions, resolveEpilogue, throughActivation } from './epilogue.ts';
 import { asRows, runMatmul } from './matmul.ts';
@@ -16,7 +17,11 @@ export const linearOp = defineOp<Epilogue>({
     return [...x.slice(0, -1), out];
   },
   forward: ([x, weight, bias], out, epilogue) => {
-    runMatmul(asRows(x), weight, asRows(out), false, false, bias, epilogue);
+    runMatmul(asRows(x), weight, asRows(out), false, false, {
+      ...(bias && { bias }),
+      epilogue,
+      half: mayRoundToHalves(),
+    });
     return epilogue.activation === 0 ? [x, weight] : [x, weight, out];
   },
   // dX = g · Wᵀ, dW = Xᵀ · g, db = Σ_rows g, with g = dY · f'(Y)
@@ -25,12 +30,12 @@ export const linearOp = defineOp<Epilogue>({
     const result: (Tensor | undefined)[] = [];
     if (needs[0]) {
       const dx = Tensor.empty(x.shape, { device: x.device, label: 'linear input gradient' });
-      runMatmul(g, weight, asRows(dx), false, true);
+      runMatmul(g, weight, asRows(dx), false, true, { half: mayRoundToHalves() });
       result[0] = dx;
     }
     if (needs[1]) {
       const dw = Tensor.empty(weight.shape, { device: x.device, label: 'linear weight gradient' });
-      runMatmul(asRows(x), g, dw, true, false);
+      runMatmul(asRows(x), g, dw, true, false, { half: mayRoundToHalves() });
       result[1] = dw;
     }
     if (needs[2]) result[2] = columnSum(g);

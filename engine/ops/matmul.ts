@@ -1,4 +1,5 @@
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
+import { mayRoundToHalves } from '../precision.ts';
 import { type Shape, Tensor } from '../tensor.ts';
 import { type Epilogue, noEpilogue } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
@@ -41,7 +42,8 @@ function mergeBatches(left: Shape, right: Shape): Batches {
 
 /**
  * op(left) · op(right) into `out` without the tape, where op transposes the last two axes or not. Batch axes broadcast;
- * `bias` (of n) is added to each row, then the activation applied.
+ * `bias` (of n) is added to each row, then the activation applied. `half`: the operands may be rounded to halves; spectral
+ * layers, which take logarithms of small eigenvalues, never allow it.
  */
 export function runMatmul(
   left: Tensor,
@@ -49,8 +51,7 @@ export function runMatmul(
   out: Tensor,
   transposeLeft: boolean,
   transposeRight: boolean,
-  bias?: Tensor,
-  epilogue: Epilogue = noEpilogue,
+  { bias, epilogue = noEpilogue, half = false }: { bias?: Tensor; epilogue?: Epilogue; half?: boolean } = {},
 ): void {
   let [m, n] = out.shape.slice(-2);
   const k = left.shape[left.ndim - (transposeLeft ? 2 : 1)];
@@ -76,6 +77,7 @@ export function runMatmul(
       rightOuter: batches.right[0],
       rightInner: batches.right[1],
       ...epilogue,
+      ...(half && { half: 1 }),
     },
   );
 }
@@ -100,7 +102,7 @@ function gradientOf(
 ): Tensor {
   const batch = broadcastShape('matmul', left.shape.slice(0, -2), right.shape.slice(0, -2));
   const out = Tensor.empty([...batch, ...shape.slice(-2)], { device: left.device, label: 'matmul gradient' });
-  runMatmul(left, right, out, transposeLeft, transposeRight);
+  runMatmul(left, right, out, transposeLeft, transposeRight, { half: mayRoundToHalves() });
   return sumShared(out, shape);
 }
 
@@ -117,7 +119,7 @@ export const matmulOp = defineOp<Record<string, never>>({
     return [...broadcastShape('matmul', a.slice(0, -2), b.slice(0, -2)), a[a.length - 2], b[b.length - 1]];
   },
   forward: ([a, b], out) => {
-    runMatmul(a, b, out, false, false);
+    runMatmul(a, b, out, false, false, { half: mayRoundToHalves() });
     return [a, b];
   },
   // dA = dY · Bᵀ, dB = Aᵀ · dY

@@ -2,6 +2,7 @@ import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dInputGradient } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
+import { laneHalfConv2dInputGradient } from './lanes-half.ts';
 import { narrowConv2dInputGradient } from './narrow.ts';
 import { tiledConv2dInputGradient } from './tiled.ts';
 import { winogradConv2dInputGradient } from './winograd.ts';
@@ -28,6 +29,7 @@ export const conv2dInputGradientKernel = defineKernel({
     },
     depthwiseConv2dInputGradient,
     laneConv2dInputGradient,
+    laneHalfConv2dInputGradient,
     narrowConv2dInputGradient,
     winogradConv2dInputGradient,
     tiledConv2dInputGradient,

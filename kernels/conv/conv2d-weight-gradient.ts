@@ -3,6 +3,7 @@ import { depthwiseConv2dWeightGradient } from './depthwise.ts';
 import { fewChannelsWeightGradient } from './few-channels-weight-gradient.ts';
 import { fewOutputsWeightGradient } from './few-outputs-weight-gradient.ts';
 import { convCost, convParams, packed } from './geometry.ts';
+import { laneHalfConv2dWeightGradient } from './lanes-half-weight-gradient.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
 import { winogradConv2dWeightGradient } from './winograd.ts';
@@ -28,6 +29,7 @@ export const conv2dWeightGradientKernel = defineKernel({
     },
     depthwiseConv2dWeightGradient,
     laneConv2dWeightGradient,
+    laneHalfConv2dWeightGradient,
     fewChannelsWeightGradient,
     fewOutputsWeightGradient,
     winogradConv2dWeightGradient,

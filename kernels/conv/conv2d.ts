@@ -2,6 +2,7 @@ import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2d } from './depthwise.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
+import { laneHalfConv2d } from './lanes-half.ts';
 import { narrowConv2d } from './narrow.ts';
 import { tiledConv2d } from './tiled.ts';
 import { winogradConv2d } from './winograd.ts';
@@ -28,6 +29,7 @@ export const conv2dKernel = defineKernel({
     },
     depthwiseConv2d,
     laneConv2d,
+    laneHalfConv2d,
     narrowConv2d,
     winogradConv2d,
     tiledConv2d,

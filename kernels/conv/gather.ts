@@ -9,7 +9,7 @@ import {
   wgsl,
   workgroupsFor,
 } from '../kernel.ts';
-import { type ConvParam, packed } from './geometry.ts';
+import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
 /** Output channels of a panel of arranged weights, unless a rung wants fewer. */
 export const PANEL = 32;
@@ -21,7 +21,11 @@ export const PANEL = 32;
  * with an inserted zero is computed (needs stride 1 or dilation 1). Channels are in vec4, padded with zeros, unless the
  * text says f32; weights are arranged in panels (arrange-weights.wgsl).
  */
-export const gatherText = (source: 'f32' | 'vec4f' = 'vec4f', target: 'f32' | 'vec4f' = 'vec4f'): string => `
+export const gatherText = (
+  source: 'f32' | 'vec4f' | 'vec2u' = 'vec4f',
+  target: 'f32' | 'vec4f' = 'vec4f',
+  weight: 'vec4f' | 'vec4u' = 'vec4f',
+): string => `
 struct Params {
   batch: u32,
   srcH: u32, srcW: u32, srcC: u32,
@@ -35,7 +39,7 @@ struct Params {
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> src: array<${source}>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;
+@group(0) @binding(1) var<storage, read> weight: array<${weight}>;
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dst: array<${target}>;
 
@@ -83,7 +87,7 @@ fn rowAt(index: u32, walk: Walk) -> Row {
 }
 `;
 
-type Params = Readonly<Record<ConvParam, number>>;
+type Params = ConvGeometry;
 
 /** Channels come by fours: one group is padded where need be, several must fit. */
 export const channelsFit = (p: Params): boolean =>
@@ -102,14 +106,17 @@ export interface GatherRung {
   readonly name: string;
   readonly adds: string;
   readonly family?: DeviceTraits['family'];
-  readonly supports: (traits: DeviceTraits) => boolean;
-  readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number) => boolean;
+  readonly supports: (traits: DeviceTraits, p: Params) => boolean;
+  /** `numbers`: how many the source has. */
+  readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number, numbers: number) => boolean;
   /** Tile space for a number of destination pixels and columns; `rows` and `columns` of a tile fix the grid. */
   readonly tiles: (pixels: number, columns: number, count: number, traits: DeviceTraits) => readonly Constants[];
   readonly source: (tile: Constants, channels: Channels) => WgslSource;
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   /** It takes few or odd channels as they are, and panels as wide as its tile. */
   readonly narrow?: true;
+  /** Where operands are wanted in another form: what stands between the usual ones and the product. */
+  readonly convert?: (operands: GatherOperands) => Conversion;
 }
 
 /** Channels of one group as a narrow rung meets them. */
@@ -118,6 +125,18 @@ export interface Channels {
   readonly depth: number;
   /** Of the destination: not a multiple of 4, so they are stored one by one. */
   readonly odd: boolean;
+}
+
+/** Source and arranged weights as the product would bind them, in numbers: pixels × channels, and panels of lines of 32. */
+export interface GatherOperands {
+  readonly src: { readonly name: string; readonly count: number };
+  readonly weight: { readonly name: string; readonly count: number };
+}
+
+export interface Conversion {
+  readonly scratch: Readonly<Record<string, number>>;
+  readonly passes: readonly Pass[];
+  readonly bind: Readonly<Record<string, string>>;
 }
 
 /** The rung under the names of one of the two declarations. */
@@ -142,6 +161,13 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       panels: Math.ceil(columns / p.groups / panel),
     };
   };
+  const converted = (p: Params): Conversion | undefined => {
+    const { k, source, taps, panels } = sizes(p);
+    return rung.convert?.({
+      src: { name: k % 4 !== 0 ? 'srcPadded' : src, count: source.rows * ceil4(k) },
+      weight: { name: 'arranged', count: PANEL * p.groups * panels * taps * ceil4(k / p.groups) },
+    });
+  };
   const count = (p: Params) => p.groups * phasesOf(p, transposed);
   /** Those whose grid is within what WebGPU allows. */
   const tiles = (p: Params, traits: DeviceTraits) =>
@@ -153,15 +179,15 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
     adds: rung.adds,
     ...(rung.family && { family: rung.family }),
     supports: (p, traits) =>
-      rung.supports(traits) &&
+      rung.supports(traits, p) &&
       channelsFit(p) &&
       tiles(p, traits).length > 0 &&
       count(p) <= 65_535 &&
       (!transposed || ((p.strideY === 1 || p.dilationY === 1) && (p.strideX === 1 || p.dilationX === 1))),
     suits: (p, traits) => {
-      const { k, columns } = sizes(p, { columns: PANEL });
+      const { k, columns, source } = sizes(p, { columns: PANEL });
       const products = p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
-      return rung.suits(products, traits, k / p.groups, columns / p.groups);
+      return rung.suits(products, traits, k / p.groups, columns / p.groups, source.rows * k);
     },
     tiles,
     scratch: (p, tile) => {
@@ -170,6 +196,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         ...(padSource && { srcPadded: 4 * source.rows * ceil4(k) }),
         ...(padTarget && { dstPadded: 4 * target.rows * ceil4(columns) }),
         arranged: 4 * panel * p.groups * panels * taps * depth,
+        ...converted(p)?.scratch,
       };
     },
     passes: (p, tile) => {
@@ -186,12 +213,15 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         params: { taps, depth, panels },
         workgroups: workgroupsFor((p.groups * panels * taps * depth * panel) / 4, 64),
       });
+      const conversion = converted(p);
+      passes.push(...(conversion?.passes ?? []));
       passes.push({
         source: rung.source(tile, channels),
         bind: {
           src: padSource ? 'srcPadded' : src,
           dst: padTarget ? 'dstPadded' : dst,
           weight: 'arranged',
+          ...conversion?.bind,
         },
         params: {
           ...packed(p),

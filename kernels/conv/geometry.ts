@@ -24,7 +24,9 @@ export const convParams = {
 } as const;
 
 export type ConvParam = keyof typeof convParams;
-export type ConvGeometry = Readonly<Record<ConvParam, number>>;
+
+/** `half` is 1 where the operands may be rounded to halves (kernels/half/half.ts), absent elsewhere: choices of variants go by it. */
+export type ConvGeometry = Readonly<Record<ConvParam, number>> & { readonly half?: number };
 
 const pack = (vertical: number, horizontal: number): number => vertical + horizontal * 65_536;
 

@@ -1,11 +1,15 @@
 import { ceil4, repitch } from '../common/repitch.ts';
 import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kernel.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
-import { channelsFit } from './gather.ts';
-import { type ConvParam, packed } from './geometry.ts';
+import { type Conversion, channelsFit } from './gather.ts';
+import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
 /** What the weight-gradient kernels share: bindings, and rows (tap, input channel) by columns (output channel). */
-export const weightGradientText = `
+export const weightGradientText = weightGradientTextOf('vec4f', 'vec4f');
+
+/** The same with operands of other types: halves come as words. */
+export function weightGradientTextOf(x: string, y: string): string {
+  return `
 struct Params {
   h: u32, w: u32, srcC: u32,
   oh: u32, ow: u32, dstC: u32,
@@ -15,8 +19,8 @@ struct Params {
 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<vec4f>;
-@group(0) @binding(1) var<storage, read> y: array<vec4f>;
+@group(0) @binding(0) var<storage, read> x: array<${x}>;
+@group(0) @binding(1) var<storage, read> y: array<${y}>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
 fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
@@ -38,8 +42,9 @@ fn rowCount() -> u32 {
   return u32(window.x * window.y) * params.depth * 4u;
 }
 `;
+}
 
-type Params = Readonly<Record<ConvParam, number>>;
+type Params = ConvGeometry;
 
 /** Without a window to slide, all pixels are one long line: no masked steps at its ends. */
 const flattened = (p: Params): Params =>
@@ -52,12 +57,25 @@ export interface WeightGradientRung {
   readonly name: string;
   readonly adds: string;
   readonly family?: DeviceTraits['family'];
-  readonly supports: (traits: DeviceTraits) => boolean;
-  readonly suits: (products: number, traits: DeviceTraits) => boolean;
+  readonly supports: (traits: DeviceTraits, p: Params) => boolean;
+  /** `numbers`: how many x and y have together. */
+  readonly suits: (products: number, traits: DeviceTraits, numbers: number) => boolean;
   readonly tiles?: (rows: number, columns: number, groups: number, traits: DeviceTraits) => readonly Constants[];
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   readonly source: (tile: Constants) => WgslSource;
   readonly parts: (p: Params, tiles: number) => { readonly part: number; readonly parts: number };
+  /** Where operands are wanted in another form: what stands between the usual ones and the product. */
+  readonly convert?: (operands: WeightGradientOperands) => Conversion;
+}
+
+/** x and y as the product would bind them; sizes in numbers, channels padded to fours. */
+export interface WeightGradientOperands {
+  readonly x: { readonly name: string; readonly count: number };
+  readonly y: { readonly name: string; readonly count: number };
+  /** Lines of y, windows of a line, channels of a window. */
+  readonly lines: number;
+  readonly windows: number;
+  readonly channels: number;
 }
 
 export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvParam> {
@@ -68,7 +86,15 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
     const shape = rung.shape(tile);
     const grid = [Math.ceil(rows / shape.rows), Math.ceil(cout / p.groups / shape.columns)];
     const parts = rung.parts(p, grid[0] * grid[1] * p.groups);
-    return { p, cin, cout, rows, grid, positions: p.batch * p.oh * p.ow, ...parts };
+    const positions = p.batch * p.oh * p.ow;
+    const conversion = rung.convert?.({
+      x: { name: cin !== p.cin ? 'xPadded' : 'x', count: p.batch * p.h * p.w * cin },
+      y: { name: cout !== p.cout ? 'yPadded' : 'y', count: positions * cout },
+      lines: p.batch * p.oh,
+      windows: p.ow,
+      channels: cout,
+    });
+    return { p, cin, cout, rows, grid, positions, conversion, ...parts };
   };
   const { tiles } = rung;
   return {
@@ -76,23 +102,27 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
     adds: rung.adds,
     ...(rung.family && { family: rung.family }),
     supports: (p, traits) =>
-      rung.supports(traits) && channelsFit(p) && p.groups * 64 <= 65_535 && p.kh * p.kw * p.cin <= 65_535 * 32,
-    suits: (p, traits) => rung.suits(p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout, traits),
+      rung.supports(traits, p) && channelsFit(p) && p.groups * 64 <= 65_535 && p.kh * p.kw * p.cin <= 65_535 * 32,
+    suits: (p, traits) => {
+      const products = p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
+      return rung.suits(products, traits, p.batch * (p.h * p.w * p.cin + p.oh * p.ow * p.cout));
+    },
     ...(tiles && {
       tiles: (p, traits) => tiles((p.kh * p.kw * ceil4(p.cin)) / p.groups, p.cout / p.groups, p.groups, traits),
     }),
     scratch: (given, tile) => {
-      const { p, cin, cout, rows, positions, parts } = sizesOf(given, tile);
+      const { p, cin, cout, rows, positions, conversion, parts } = sizesOf(given, tile);
       const padded = cin !== p.cin || cout !== p.cout;
       return {
         ...(cin !== p.cin && { xPadded: 4 * p.batch * p.h * p.w * cin }),
         ...(cout !== p.cout && { yPadded: 4 * positions * cout }),
         ...(parts > 1 && { partials: 4 * parts * rows * cout }),
         ...(padded && { weightPadded: 4 * rows * cout }),
+        ...conversion?.scratch,
       };
     },
     passes: (given, tile) => {
-      const { p, cin, cout, rows, grid, positions, part, parts } = sizesOf(given, tile);
+      const { p, cin, cout, rows, grid, positions, conversion, part, parts } = sizesOf(given, tile);
       const passes: Pass[] = [];
       const pixels = p.batch * p.h * p.w;
       if (cin !== p.cin) {
@@ -105,11 +135,13 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       }
       const padded = cin !== p.cin || cout !== p.cout;
       const whole = padded ? 'weightPadded' : 'weight';
+      passes.push(...(conversion?.passes ?? []));
       passes.push({
         source: rung.source(tile),
         bind: {
           ...(cin !== p.cin && { x: 'xPadded' }),
           ...(cout !== p.cout && { y: 'yPadded' }),
+          ...conversion?.bind,
           out: parts > 1 ? 'partials' : whole,
         },
         params: {

@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { laneMatmul } from './lanes.ts';
+import { laneHalfMatmul } from './lanes-half.ts';
 import { packedMatmul } from './packed.ts';
 import { tiledMatmul } from './tiled.ts';
 
@@ -43,6 +44,7 @@ export const matmulKernel = defineKernel({
     },
     laneMatmul,
     packedMatmul,
+    laneHalfMatmul,
     tiledMatmul,
   ],
 });
