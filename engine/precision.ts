@@ -25,8 +25,8 @@ function checked(precision: string, asked: string): MatmulPrecision {
  * - `'high'`: about 16 bits or more. No algorithm here is both that precise and faster than f32, so it is f32.
  * - `'medium'`: operands may be rounded to halves (11 bits), with f32 sums, where that is expected to be faster.
  *
- * It holds for operations recorded from now on: a program keeps the precision it was traced with. Set it, or the
- * environment variable MATMUL_PRECISION, before the device is opened: tensor cores are asked for only then.
+ * It holds for operations recorded from now on: a program keeps the precision it was traced with. MATMUL_PRECISION in the
+ * environment sets it from outside.
  * Throws ConfigError for anything else.
  */
 export function setFloat32MatmulPrecision(precision: MatmulPrecision): void {

@@ -43,8 +43,8 @@ export const matmulKernel = defineKernel({
       ],
     },
     laneMatmul,
-    packedMatmul,
     laneHalfMatmul,
+    packedMatmul,
     tiledMatmul,
   ],
 });
