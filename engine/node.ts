@@ -5,10 +5,7 @@ import { DeviceError } from './errors.ts';
 import { type Platform, setPlatform } from './platform.ts';
 
 /** Dawn toggles. Without the first, timestamps come in steps of 65,536 ns; the second exposes shader-f16 on NVIDIA. */
-const DAWN_FLAGS = [
-  'disable-dawn-features=timestamp_quantization',
-  'enable-dawn-features=vulkan_enable_f16_on_nvidia,allow_unsafe_apis',
-];
+const DAWN_FLAGS = ['disable-dawn-features=timestamp_quantization', 'enable-dawn-features=vulkan_enable_f16_on_nvidia'];
 
 /** Kept for the life of the process: once the object from create() is collected, Dawn aborts at random. */
 let instance: GPU | undefined;

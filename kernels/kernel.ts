@@ -22,7 +22,6 @@ export interface DeviceTraits {
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
   readonly shaderF16: boolean;
-  readonly subgroupMatrix: boolean;
   /** Winograd convolutions may be chosen (WINOGRAD=0 forbids them: their rounding error is larger). */
   readonly winograd: boolean;
   readonly maxWorkgroupStorage: number;

@@ -14,13 +14,7 @@ const LIMITS = [
   'maxImmediateSize',
 ] as const;
 
-const FEATURES = [
-  'subgroups',
-  'shader-f16',
-  'timestamp-query',
-  'subgroup-size-control',
-  'chromium-experimental-subgroup-matrix',
-] as const;
+const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'subgroup-size-control'] as const;
 
 /** The adapter in words, for logs, run folders and bench headers. */
 export interface DeviceInfo {
@@ -70,7 +64,6 @@ export async function openAdapter(powerPreference: GPUPowerPreference = 'high-pe
       subgroupMaxSize,
       shaderF16: features.includes('shader-f16'),
       winograd: platform().env('WINOGRAD') !== '0',
-      subgroupMatrix: features.includes('chromium-experimental-subgroup-matrix'),
       maxWorkgroupStorage: gpu.limits.maxComputeWorkgroupStorageSize,
       maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
       maxStorageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,

@@ -33,13 +33,7 @@ function inWords({ versions, adapters, findings, canTrain }: Diagnosis): string 
 }
 
 /** The optional features that some kernel, or the profiler, makes use of; --json lists all. */
-const used = [
-  'subgroups',
-  'subgroup-size-control',
-  'shader-f16',
-  'timestamp-query',
-  'chromium-experimental-subgroup-matrix',
-];
+const used = ['subgroups', 'subgroup-size-control', 'shader-f16', 'timestamp-query'];
 
 function adapterLines({ name, driver, software, subgroupSizes, features, limits }: AdapterReport): string[] {
   const { maxBufferSize = 0, maxStorageBufferBindingSize = 0 } = limits;
