@@ -43,7 +43,9 @@ export async function warmUp(
     warm.add(shader.pipeline);
     if (performance.now() - start > coldAfter && helpers.length === 0) {
       const count = Math.min(platform().cores(), MOST_DEVICES) - 1;
-      for (let i = 0; i < count; i++) helpers.push(help(device, waiting, finished));
+      // Without a further device the rest is compiled here, or by its first dispatch, which raises what is wrong.
+      const quit = (error: unknown): void => platform().log(`compiling ahead: ${String(error)}`);
+      for (let i = 0; i < count; i++) helpers.push(help(device, waiting, finished).catch(quit));
     }
     finished();
   }
