@@ -8,7 +8,8 @@ import {
   lines,
 } from '../matmul/lane-tile.ts';
 import { hasLanes } from './gather.ts';
-import { type WeightGradientRung, weightGradientText, weightGradientVariant } from './weight-gradient.ts';
+import type { ConvGeometry } from './geometry.ts';
+import { weightGradientText, weightGradientVariant } from './weight-gradient.ts';
 
 const ROWS = 32;
 
@@ -75,7 +76,7 @@ ${laneStore(ROWS)}
 `;
 
 /** Lines to a part, of `tiles` tiles. */
-export const laneParts: WeightGradientRung['parts'] = ({ batch, oh, ow }, tiles) => {
+export const laneParts = ({ batch, oh, ow }: ConvGeometry, tiles: number): { part: number; parts: number } => {
   const all = batch * oh;
   // Enough tiles for two cores to finish together, parts long enough to be worth a pass, sums short enough to stay exact.
   const wanted = Math.min(Math.ceil(64 / tiles), Math.floor((all * ow) / 64));

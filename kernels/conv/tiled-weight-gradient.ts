@@ -1,5 +1,5 @@
 import { generated } from '../kernel.ts';
-import { type BlockTile, slotsOf, threadsOf, tileText } from '../matmul/tile.ts';
+import { type BlockTile, blockTileOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles, partsOf } from '../matmul/tiled.ts';
 import { weightGradientText, weightGradientVariant } from './weight-gradient.ts';
 
@@ -14,25 +14,50 @@ var<private> firstRow: u32;
 var<private> firstColumn: u32;
 var<private> outAt: u32;
 var<private> endK: u32;
-var<private> own: array<Rows, ${slotsOf(tile)}>;
+var<private> own: Rows;
+// The window of this invocation's k: picture, line, column.
+var<private> at: Window;
 
-fn prepare(slot: u32, block: u32) {
-  own[slot] = rowsAt(firstRow / 4u + block, group);
+struct Window { n: i32, y: i32, x: i32 }
+
+fn seek(k: u32) {
+  let line = i32(k / params.ow);
+  at = Window(line / i32(params.oh), line % i32(params.oh), i32(k % params.ow));
 }
 
-fn source4(rows: Rows, window: u32) -> vec4f {
-  let p = i32(window);
-  let ow = i32(params.ow);
-  let line = p / ow;
-  let at = vec2i(line % i32(params.oh), p % ow) * pair(params.stride) + rows.offset;
-  if (window >= endK || any(at < vec2i(0)) || at.x >= i32(params.h) || at.y >= i32(params.w)) { return vec4f(0.0); }
-  let n = line / i32(params.oh);
-  return x[u32((n * i32(params.h) + at.x) * i32(params.w) + at.y) * params.srcC + rows.channel];
+fn advance() { at = onwards(at, ${SLAB}); }
+
+fn onwards(window: Window, by: i32) -> Window {
+  var w = window;
+  w.x += by;
+  while (w.x >= i32(params.ow)) {
+    w.x -= i32(params.ow);
+    w.y++;
+    if (w.y == i32(params.oh)) {
+      w.y = 0;
+      w.n++;
+    }
+  }
+  return w;
+}
+
+fn prepare(slot: u32, block: u32) {
+  own = rowsAt(firstRow / 4u + block, group);
+}
+
+fn source4(window: Window, exists: bool) -> vec4f {
+  let p = vec2i(window.y, window.x) * pair(params.stride) + own.offset;
+  if (!exists || any(p < vec2i(0)) || p.x >= i32(params.h) || p.y >= i32(params.w)) { return vec4f(0.0); }
+  return x[u32((window.n * i32(params.h) + p.x) * i32(params.w) + p.y) * params.srcC + own.channel];
 }
 
 fn leftBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
-  let rows = own[slot];
-  return mat4x4f(source4(rows, k), source4(rows, k + 1u), source4(rows, k + 2u), source4(rows, k + 3u));
+  let at1 = onwards(at, 1);
+  let at2 = onwards(at1, 1);
+  let at3 = onwards(at2, 1);
+  return mat4x4f(
+    source4(at, k < endK), source4(at1, k + 1u < endK), source4(at2, k + 2u < endK), source4(at3, k + 3u < endK),
+  );
 }
 
 fn gradient4(window: u32, column: u32) -> vec4f {
@@ -52,16 +77,17 @@ fn store(row: u32, column4: u32, value: vec4f) {
     out[outAt + r * params.dstC + c] = value;
   }
 }
-${tileText(tile)}
+${tileText(tile, true)}
 @compute @workgroup_size(${threadsOf(tile)})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let place = tileOf(wid.y * count.x + wid.x, count.x, count.y);
   let part = wid.z % params.parts;
   let firstK = part * params.part;
   let lastK = min(firstK + params.part, params.batch * params.oh * params.ow);
   group = wid.z / params.parts;
   endK = lastK;
-  firstRow = wid.x * ${tile.bm}u;
-  firstColumn = wid.y * ${tile.bn}u;
+  firstRow = place.x * ${tile.bm}u;
+  firstColumn = place.y * ${tile.bn}u;
   outAt = part * rowCount() * params.dstC + group * params.columns;
   multiplyTile(thread, firstK, lastK, vec4f(0.0), vec4f(0.0));
 }
@@ -75,9 +101,9 @@ export const tiledConv2dWeightGradient = weightGradientVariant({
   suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
   tiles: blockTiles,
   shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
-  source: ({ bm, bn }) => {
-    const tile = { bm: Number(bm), bn: Number(bn) };
-    return generated(import.meta.url, `conv/tiled-weight-gradient-${bm}x${bn}`, () => text(tile));
+  source: (constants) => {
+    const tile = blockTileOf(constants);
+    return generated(import.meta.url, `conv/tiled-weight-gradient-${tile.bm}x${tile.bn}`, () => text(tile));
   },
-  parts: ({ batch, oh, ow }, tiles) => partsOf(tiles, batch * oh * ow),
+  parts: ({ batch, oh, ow }, tiles, tile) => partsOf(tiles, batch * oh * ow, blockTileOf(tile)),
 });

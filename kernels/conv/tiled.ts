@@ -1,5 +1,5 @@
 import { generated } from '../kernel.ts';
-import { type BlockTile, slotsOf, threadsOf, tileText } from '../matmul/tile.ts';
+import { type BlockTile, blockTileOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles } from '../matmul/tiled.ts';
 import { type GatherRung, gatherText, gatherVariant, PANEL } from './gather.ts';
 
@@ -12,38 +12,52 @@ ${gatherText()}
 var<private> walk: Walk;
 var<private> firstRow: u32;
 var<private> firstColumn: u32;
-var<private> tapsAcross: u32; // taps of this phase in a line
+var<private> tapsAcross: i32; // taps of this phase in a line
 var<private> endK: u32;
-var<private> rows: array<Row, ${4 * slotsOf(tile)}>;
+var<private> row0: Row;
+var<private> row1: Row;
+var<private> row2: Row;
+var<private> row3: Row;
+// Where this invocation's k stands: (line, column) among this phase's taps, and the channel, in vec4. Channels come by fours, so
+// that four k lie in one tap.
+var<private> tap: vec2i;
+var<private> channel: u32;
 
-// (line, column) among this phase's taps of position k, which lies in one tap: channels come by fours.
-fn tapAt(k: u32) -> vec2i {
-  let tap = k / (4u * params.depth);
-  return vec2i(i32(tap / tapsAcross), i32(tap % tapsAcross));
+fn seek(k: u32) {
+  let t = i32(k / (4u * params.depth));
+  tap = vec2i(t / tapsAcross, t % tapsAcross);
+  channel = k / 4u % params.depth;
 }
 
-fn prepare(slot: u32, block: u32) {
-  for (var r = 0u; r < 4u; r++) {
-    rows[slot * 4u + r] = rowAt(firstRow + block * 4u + r, walk);
+fn advance() {
+  channel += ${SLAB / 4}u;
+  while (channel >= params.depth) {
+    channel -= params.depth;
+    tap.y++;
+    if (tap.y == tapsAcross) { tap = vec2i(tap.x + 1, 0); }
   }
 }
 
-fn source4(row: Row, offset: vec2i, channel: u32) -> vec4f {
+fn prepare(slot: u32, block: u32) {
+  let row = firstRow + block * 4u;
+  row0 = rowAt(row, walk);
+  row1 = rowAt(row + 1u, walk);
+  row2 = rowAt(row + 2u, walk);
+  row3 = rowAt(row + 3u, walk);
+}
+
+fn source4(row: Row, offset: vec2i, at: u32) -> vec4f {
   let p = row.start + offset;
   if (any(p < vec2i(0)) || p.x >= i32(params.srcH) || p.y >= i32(params.srcW)) { return vec4f(0.0); }
-  return src[u32((row.picture + p.x) * i32(params.srcW) + p.y) * params.srcC + channel];
+  return src[u32((row.picture + p.x) * i32(params.srcW) + p.y) * params.srcC + at];
 }
 
 fn leftBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
   if (k >= endK) { return mat4x4f(); }
-  let offset = tapAt(k) * walk.advance;
-  let channel = walk.group * params.depth + (k / 4u) % params.depth;
-  let at = slot * 4u;
+  let offset = tap * walk.advance;
+  let at = walk.group * params.depth + channel;
   return transpose(mat4x4f(
-    source4(rows[at], offset, channel),
-    source4(rows[at + 1u], offset, channel),
-    source4(rows[at + 2u], offset, channel),
-    source4(rows[at + 3u], offset, channel),
+    source4(row0, offset, at), source4(row1, offset, at), source4(row2, offset, at), source4(row3, offset, at),
   ));
 }
 
@@ -52,11 +66,10 @@ fn rightBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
   let panel = column / ${PANEL / 4}u;
   if (k >= endK || panel >= params.panels) { return mat4x4f(); }
   let window = pair(params.window);
-  let tap = walk.firstTap + tapAt(k) * walk.tapStep;
+  let place = walk.firstTap + tap * walk.tapStep;
   let taps = u32(window.x * window.y);
-  let depth = 4u * params.depth;
-  let line = ((walk.group * params.panels + panel) * taps + u32(tap.x * window.y + tap.y)) * depth + k % depth;
-  let at = line * ${PANEL / 4}u + column % ${PANEL / 4}u;
+  let line = ((walk.group * params.panels + panel) * taps + u32(place.x * window.y + place.y)) * params.depth + channel;
+  let at = line * ${PANEL}u + column % ${PANEL / 4}u;
   return mat4x4f(weight[at], weight[at + ${PANEL / 4}u], weight[at + ${(2 * PANEL) / 4}u], weight[at + ${(3 * PANEL) / 4}u]);
 }
 
@@ -67,19 +80,20 @@ fn store(row: u32, column4: u32, value: vec4f) {
     dst[at + walk.group * params.columns + c] = activated(value);
   }
 }
-${tileText(tile)}
+${tileText(tile, true)}
 @compute @workgroup_size(${threadsOf(tile)})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let place = tileOf(wid.y * count.x + wid.x, count.x, count.y);
   let here = walkOf(wid.z);
   let window = pair(params.window);
   // Max: a phase that no tap hits still writes its zeros.
   let counts = max(vec2i(0), (window - here.firstTap + here.tapStep - 1) / here.tapStep);
   let lastK = u32(counts.x * counts.y) * 4u * params.depth;
   walk = here;
-  tapsAcross = max(1u, u32(counts.y));
+  tapsAcross = max(1, counts.y);
   endK = lastK;
-  firstRow = wid.x * ${tile.bm}u;
-  firstColumn = wid.y * ${tile.bn}u;
+  firstRow = place.x * ${tile.bm}u;
+  firstColumn = place.y * ${tile.bn}u;
   let column = here.group * params.columns + firstColumn / 4u + thread % ${tile.bn / 8}u;
   multiplyTile(thread, 0u, lastK, bias[column], bias[column + ${tile.bn / 8}u]);
 }
@@ -91,10 +105,10 @@ const tiled: GatherRung = {
   family: 'tiled',
   supports: () => true,
   suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
-  tiles: blockTiles,
-  source: ({ bm, bn }) => {
-    const tile = { bm: Number(bm), bn: Number(bn) };
-    return generated(import.meta.url, `conv/tiled-${bm}x${bn}`, () => tiledConvText(tile));
+  tiles: (pixels, columns, count, traits) => blockTiles(pixels, columns, count, traits),
+  source: (constants) => {
+    const tile = blockTileOf(constants);
+    return generated(import.meta.url, `conv/tiled-${tile.bm}x${tile.bn}`, () => tiledConvText(tile));
   },
   shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
 };

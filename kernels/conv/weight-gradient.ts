@@ -60,10 +60,17 @@ export interface WeightGradientRung {
   readonly supports: (traits: DeviceTraits, p: Params) => boolean;
   /** `numbers`: how many x and y have together. */
   readonly suits: (products: number, traits: DeviceTraits, numbers: number) => boolean;
-  readonly tiles?: (rows: number, columns: number, groups: number, traits: DeviceTraits) => readonly Constants[];
+  /** Tile space for rows × columns of so many groups, each a sum over `windows`. */
+  readonly tiles?: (
+    rows: number,
+    columns: number,
+    groups: number,
+    traits: DeviceTraits,
+    windows: number,
+  ) => readonly Constants[];
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   readonly source: (tile: Constants) => WgslSource;
-  readonly parts: (p: Params, tiles: number) => { readonly part: number; readonly parts: number };
+  readonly parts: (p: Params, tiles: number, tile: Constants) => { readonly part: number; readonly parts: number };
   /** Where operands are wanted in another form: what stands between the usual ones and the product. */
   readonly convert?: (operands: WeightGradientOperands) => Conversion;
 }
@@ -85,7 +92,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
     const rows = p.kh * p.kw * (cin / p.groups);
     const shape = rung.shape(tile);
     const grid = [Math.ceil(rows / shape.rows), Math.ceil(cout / p.groups / shape.columns)];
-    const parts = rung.parts(p, grid[0] * grid[1] * p.groups);
+    const parts = rung.parts(p, grid[0] * grid[1] * p.groups, tile);
     const positions = p.batch * p.oh * p.ow;
     const conversion = rung.convert?.({
       x: { name: cin !== p.cin ? 'xPadded' : 'x', count: p.batch * p.h * p.w * cin },
@@ -108,7 +115,10 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       return rung.suits(products, traits, p.batch * (p.h * p.w * p.cin + p.oh * p.ow * p.cout));
     },
     ...(tiles && {
-      tiles: (p, traits) => tiles((p.kh * p.kw * ceil4(p.cin)) / p.groups, p.cout / p.groups, p.groups, traits),
+      tiles: (p, traits) => {
+        const rows = (p.kh * p.kw * ceil4(p.cin)) / p.groups;
+        return tiles(rows, p.cout / p.groups, p.groups, traits, p.batch * p.oh * p.ow);
+      },
     }),
     scratch: (given, tile) => {
       const { p, cin, cout, rows, positions, conversion, parts } = sizesOf(given, tile);

@@ -1,96 +1,149 @@
+import type { Constants } from '../kernel.ts';
+
 /**
  * The block tile of the `tiled` kernels, as text: a workgroup computes BM × BN elements, 8 × 8 per invocation, from slabs
  * of 16 k in workgroup memory. Slabs are double-buffered: while one is multiplied, the next is already on its way to
- * registers. Operands move as 4 × 4 blocks whose vectors run along the tile's side, so that storing and reading them
- * is by vec4 without bank conflicts; who loads along k transposes in registers.
+ * registers. Operands move as 4 × 4 blocks whose vectors run along the tile's side, so that a slab is stored and read by
+ * vec4; who loads along k transposes in registers.
  *
  * The kernel around it supplies `leftBlock(slot, block, k)` and `rightBlock(slot, block, k)`, each a mat4x4f whose column j holds
- * four neighbouring rows (columns) 4·block … of the tile at k + j, zeros outside; `prepare(slot, block)`, what a slot can
- * know before the loop; `store(row, column4, value)`, rows counted in the tile, and `firstK`, `lastK`.
+ * four neighbouring rows (columns) 4·block … of the tile at k + j, zeros outside; `prepare(slot, block)`, what can be known
+ * of a left block before the loop; `store(row, column4, value)`, rows counted in the tile, and `firstK`, `lastK`. Where BN is
+ * at least 64, an invocation has no more than one left block, in slot 0: what `prepare` finds fits plain variables, which
+ * stay in registers as an array indexed by the slot might not.
  */
 export interface BlockTile {
   readonly bm: number;
   readonly bn: number;
 }
 
-const SLAB = 16;
+/** k of a slab. */
+export const SLAB = 16;
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export const threadsOf = ({ bm, bn }: BlockTile): number => (bm * bn) / 64;
 
-/** 4 × 4 blocks that an invocation fetches per slab. */
-export const slotsOf = (tile: BlockTile): number =>
-  Math.ceil((((tile.bm + tile.bn) / 4) * (SLAB / 4)) / threadsOf(tile));
+/** The tile among a variant's constants. */
+export const blockTileOf = ({ bm, bn }: Constants): BlockTile => ({ bm: Number(bm), bn: Number(bn) });
 
-export function tileText(tile: BlockTile): string {
+/** Of both slabs, twice. */
+export const slabBytes = ({ bm, bn }: BlockTile): number => 2 * 4 * SLAB * (bm + bn);
+
+/**
+ * Workgroups in super-rows of 8 tiles' height, column by column: those that run at the same time share rows and columns,
+ * which then come from the L2 cache.
+ */
+const superRows = `
+// (row, column) of a tile, of \`rows\` × \`columns\`.
+fn tileOf(index: u32, rows: u32, columns: u32) -> vec2u {
+  let first = index / (8u * columns) * 8u;
+  let within = index - first * columns;
+  let height = min(8u, rows - first);
+  return vec2u(first + within % height, within / height);
+}
+`;
+
+/**
+ * `walks`: the kernel also supplies `seek(k)` and `advance()`. All blocks that an invocation loads from a slab stand at
+ * one k: `seek` is told the first, `advance` that the next is 16 on, so that what a position costs in divisions (tap,
+ * channel, window) is paid once.
+ */
+export function tileText(tile: BlockTile, walks = false): string {
   const { bm, bn } = tile;
   const threads = threadsOf(tile);
   const across = bn / 8;
-  const leftBlocks = (bm / 4) * (SLAB / 4);
-  const blocks = leftBlocks + (bn / 4) * (SLAB / 4);
-  const slots = range(slotsOf(tile));
-  const slotIndex = (s: number): string => `(thread + ${s * threads}u)`;
-  const guarded = (s: number, text: string): string =>
-    (s + 1) * threads > blocks ? `if (${slotIndex(s)} < ${blocks}u) { ${text} }` : text;
+  const quads = SLAB / 4;
+  const leftBlocks = (bm / 4) * quads;
+  const blocks = leftBlocks + (bn / 4) * quads;
+  const slots = range(Math.ceil(blocks / threads));
+  /** One statement for an invocation's block in slot s, which is of the left operand, of the right, or none. */
+  const eachSlot = (left: (s: number, block: string) => string, right?: (s: number, block: string) => string): string =>
+    slots
+      .map((s) => {
+        const [first, end] = [s * threads, (s + 1) * threads];
+        const index = first === 0 ? 'thread' : `(thread + ${first}u)`;
+        const onLeft = `{ ${left(s, `${index} / ${quads}u`)} }`;
+        const onRight = right && `{ ${right(s, `(${index} - ${leftBlocks}u) / ${quads}u`)} }`;
+        if (end <= leftBlocks) return onLeft;
+        if (first < leftBlocks)
+          return `if (thread < ${leftBlocks - first}u) ${onLeft}${onRight ? ` else ${onRight}` : ''}`;
+        if (!onRight) return '';
+        return end <= blocks ? onRight : `if (thread < ${blocks - first}u) ${onRight}`;
+      })
+      .filter(Boolean)
+      .join('\n');
+  const fetch = (k: string): string =>
+    eachSlot(
+      (s, block) => `block${s} = leftBlock(${s}u, ${block}, ${k});`,
+      (s, block) => `block${s} = rightBlock(${s}u, ${block}, ${k});`,
+    );
+  const keep = (buffer: string): string =>
+    eachSlot(
+      (s, block) => `keepLeft(${buffer} * ${SLAB}u + ownK, (${block}) ^ spread, block${s});`,
+      (s, block) => `keepRight(${buffer} * ${SLAB}u + ownK, (${block}) ^ spread, block${s});`,
+    );
+  const keepText = (side: string, width: number): string => `fn keep${side}(line: u32, place: u32, block: mat4x4f) {
+  let at = line * ${width}u + place;
+${range(4)
+  .map((q) => `  ${side.toLowerCase()}Slab[at + ${q * width}u] = block[${q}];`)
+  .join('\n')}
+}`;
   const rows = range(8);
   return `
-const THREADS = ${threads}u;
-var<workgroup> leftSlab: array<array<vec4f, ${(bm / 4) * SLAB}>, 2>;
-var<workgroup> rightSlab: array<array<vec4f, ${(bn / 4) * SLAB}>, 2>;
+// [buffer][k][block of 4], where block b of line k stands at b ^ (k / 4 · 2): of the 8 invocations that store vec4 at a time,
+// 4 have different k / 4 and the same block, whose places would else fall into the same banks.
+var<workgroup> leftSlab: array<vec4f, ${2 * SLAB * (bm / 4)}>;
+var<workgroup> rightSlab: array<vec4f, ${2 * SLAB * (bn / 4)}>;
+${superRows}
+${keepText('Left', bm / 4)}
 
-// Block i of a slab: first those of the left operand, then the right; neighbouring invocations take neighbouring k.
-fn fetch(slot: u32, i: u32, k: u32) -> mat4x4f {
-  if (i < ${leftBlocks}u) { return leftBlock(slot, i / ${SLAB / 4}u, k + i % ${SLAB / 4}u * 4u); }
-  let j = i - ${leftBlocks}u;
-  return rightBlock(slot, j % ${bn / 4}u, k + j / ${bn / 4}u * 4u);
-}
-
-fn keep(buffer: u32, i: u32, block: mat4x4f) {
-  for (var q = 0u; q < 4u; q++) {
-    if (i < ${leftBlocks}u) {
-      leftSlab[buffer][(i % ${SLAB / 4}u * 4u + q) * ${bm / 4}u + i / ${SLAB / 4}u] = block[q];
-    } else {
-      let j = i - ${leftBlocks}u;
-      rightSlab[buffer][(j / ${bn / 4}u * 4u + q) * ${bn / 4}u + j % ${bn / 4}u] = block[q];
-    }
-  }
-}
-
-fn prepareSlot(slot: u32, i: u32) {
-  if (i < ${leftBlocks}u) { prepare(slot, i / ${SLAB / 4}u); }
-}
+${keepText('Right', bn / 4)}
 
 fn multiplyTile(thread: u32, firstK: u32, lastK: u32, start0: vec4f, start1: vec4f) {
   let tx = thread % ${across}u;
   let ty = thread / ${across}u;
 ${rows.map((r) => `  var c${r}0 = start0; var c${r}1 = start1;`).join('\n')}
-${slots.map((s) => `  ${guarded(s, `prepareSlot(${s}u, ${slotIndex(s)});`)}`).join('\n')}
-${slots.map((s) => `  var block${s}: mat4x4f;\n  ${guarded(s, `block${s} = fetch(${s}u, ${slotIndex(s)}, firstK); keep(0u, ${slotIndex(s)}, block${s});`)}`).join('\n')}
+  // Neighbouring invocations load neighbouring k of a line, then the next line.
+  let ownK = thread % ${quads}u * 4u;
+  let spread = ownK / 2u;
+${slots.map((s) => `  var block${s}: mat4x4f;`).join('\n')}
+${eachSlot((s, block) => `prepare(${s}u, ${block});`)}
+${walks ? '  seek(firstK + ownK);' : ''}
+${fetch('firstK + ownK')}
+${keep('0u')}
   workgroupBarrier();
   var buffer = 0u;
   for (var k = firstK; k < lastK; k += ${SLAB}u) {
     let more = k + ${SLAB}u < lastK;
     if (more) {
-${slots.map((s) => `      ${guarded(s, `block${s} = fetch(${s}u, ${slotIndex(s)}, k + ${SLAB}u);`)}`).join('\n')}
+${walks ? '  advance();' : ''}
+${fetch(`k + ${SLAB}u + ownK`)}
     }
-    for (var kk = 0u; kk < ${SLAB}u; kk++) {
-      let a0 = leftSlab[buffer][kk * ${bm / 4}u + ty];
-      let a1 = leftSlab[buffer][kk * ${bm / 4}u + ${bm / 8}u + ty];
-      let b0 = rightSlab[buffer][kk * ${bn / 4}u + tx];
-      let b1 = rightSlab[buffer][kk * ${bn / 4}u + ${bn / 8}u + tx];
-${rows.map((r) => `      c${r}0 += a${r >> 2}[${r % 4}] * b0; c${r}1 += a${r >> 2}[${r % 4}] * b1;`).join('\n')}
+    for (var quad = 0u; quad < ${quads}u; quad++) {
+      let top = ty ^ (quad * 2u);
+      let bottom = (ty + ${bm / 8}u) ^ (quad * 2u);
+      let west = tx ^ (quad * 2u);
+      let east = (tx + ${across}u) ^ (quad * 2u);
+      for (var q = 0u; q < 4u; q++) {
+        let line = buffer * ${SLAB}u + quad * 4u + q;
+        let a0 = leftSlab[line * ${bm / 4}u + top];
+        let a1 = leftSlab[line * ${bm / 4}u + bottom];
+        let b0 = rightSlab[line * ${bn / 4}u + west];
+        let b1 = rightSlab[line * ${bn / 4}u + east];
+${rows.map((r) => `        c${r}0 += a${r >> 2}[${r % 4}] * b0; c${r}1 += a${r >> 2}[${r % 4}] * b1;`).join('\n')}
+      }
     }
     buffer = 1u - buffer;
     if (more) {
-${slots.map((s) => `      ${guarded(s, `keep(buffer, ${slotIndex(s)}, block${s});`)}`).join('\n')}
+${keep('buffer')}
     }
     workgroupBarrier();
   }
 ${rows
   .map((r) => {
     const row = `ty * 4u + ${(r >> 2) * (bm / 2) + (r % 4)}u`;
-    return `  store(${row}, tx, c${r}0); store(${row}, tx + ${bn / 8}u, c${r}1);`;
+    return `  store(${row}, tx, c${r}0); store(${row}, tx + ${across}u, c${r}1);`;
   })
   .join('\n')}
 }

@@ -1,8 +1,8 @@
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
-import { type Constants, type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
+import { type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
 import { type Form, formOf, padded, paddingScratch } from './padding.ts';
-import { type BlockTile, threadsOf, tileText } from './tile.ts';
+import { type BlockTile, blockTileOf, SLAB, slabBytes, threadsOf, tileText } from './tile.ts';
 
 function tiledMatmulText(form: Form, tile: BlockTile): string {
   // Operands stored with k along the rows come as four vec4 along k, to be transposed.
@@ -58,15 +58,16 @@ fn store(row: u32, column4: u32, value: vec4f) {
 }
 ${tileText(tile)}
 @compute @workgroup_size(${threadsOf(tile)})
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) thread: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) thread: u32) {
+  let place = tileOf(wid.y * count.x + wid.x, count.y, count.x);
   let b = wid.z % params.batch;
   let part = wid.z / params.batch;
   let outer = b / params.inner;
   let inner = b % params.inner;
   leftAt = outer * params.leftOuter + inner * params.leftInner;
   rightAt = outer * params.rightOuter + inner * params.rightInner;
-  firstRow = wid.y * ${tile.bm}u;
-  firstColumn = wid.x * ${tile.bn}u;
+  firstRow = place.x * ${tile.bm}u;
+  firstColumn = place.y * ${tile.bn}u;
   outAt = wid.z * params.m * params.outPitch;
   let firstK = part * params.part;
   let lastK = min(firstK + params.part, params.k); // uniform, which a private variable would not be
@@ -81,76 +82,117 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) thre
 `;
 }
 
-/** Tiles by size of the grid they make: large ones are faster once there are enough of them to fill the GPU. */
-export function blockTiles(rows: number, columns: number, batch: number, traits: DeviceTraits): Constants[] {
-  const all = [
+/**
+ * Workgroups of 256 invocations that a product wants to be cut into, or as many invocations in smaller ones: two on each of
+ * the 132 multiprocessors of an H100 or H200. WebGPU does not say how many there are; a smaller GPU loses little by more.
+ */
+const WORKGROUPS = 256;
+
+/** Below so much k, a part does not pay for its partial result; there are never more than 64 parts, for the sum's sake. */
+const mostParts = (k: number): number => Math.max(1, Math.min(Math.floor(k / 256), 64));
+
+/**
+ * Tiles, the expected best first: that with the fewest products, padding included, each step of k reckoned with the loads
+ * of its bm + bn numbers at 8 products apiece, over the share of WORKGROUPS that the grid can fill, k split where `depth`
+ * says that it may be. A reckoning, not a measurement: the tuner measures all.
+ */
+export function blockTiles(
+  rows: number,
+  columns: number,
+  batch: number,
+  traits: DeviceTraits,
+  depth = 0,
+): { bm: number; bn: number }[] {
+  const cost = ({ bm, bn }: BlockTile): number => {
+    const count = Math.ceil(rows / bm) * Math.ceil(columns / bn) * batch;
+    const filled = Math.min(1, (count * mostParts(depth)) / WORKGROUPS);
+    return (count * (bm * bn + 8 * (bm + bn))) / filled;
+  };
+  return [
     { bm: 128, bn: 128 },
     { bm: 128, bn: 64 },
     { bm: 64, bn: 64 },
-  ].filter(
-    (tile) => threadsOf(tile) <= traits.maxInvocations && 128 * (tile.bm + tile.bn) <= traits.maxWorkgroupStorage,
-  );
-  const count = (tile: BlockTile): number => Math.ceil(rows / tile.bm) * Math.ceil(columns / tile.bn) * batch;
-  const best = all.find((tile) => count(tile) >= 256) ?? all[all.length - 1];
-  return [best, ...all.filter((tile) => tile !== best)];
+    { bm: 32, bn: 128 },
+  ]
+    .filter((tile) => threadsOf(tile) <= traits.maxInvocations && slabBytes(tile) <= traits.maxWorkgroupStorage)
+    .filter(({ bm, bn }) => Math.max(rows / bm, columns / bn) <= 65_535)
+    .sort((a, b) => cost(a) - cost(b));
 }
 
-/** Parts along k: enough workgroups to fill a GPU, each long enough to be worth its partial result. */
-export function partsOf(workgroups: number, k: number): { part: number; parts: number } {
-  const wanted = Math.max(1, Math.min(Math.ceil(256 / workgroups), Math.floor(k / 256), 64));
-  const part = Math.ceil(k / wanted / 16) * 16;
+/** Parts along k: enough invocations to fill a GPU, each long enough to be worth its partial result. */
+export function partsOf(workgroups: number, k: number, tile: BlockTile): { part: number; parts: number } {
+  const enough = Math.ceil((256 * WORKGROUPS) / (workgroups * threadsOf(tile)));
+  const part = Math.ceil(k / Math.min(enough, mostParts(k)) / SLAB) * SLAB;
   return { part, parts: Math.ceil(k / part) };
 }
 
 type Params = Readonly<Record<string, number>>;
 
-const workgroupsOf = (p: Params, tile: BlockTile): [number, number] => [
-  Math.ceil(p.n / tile.bn),
-  Math.ceil(p.m / tile.bm),
-];
+/** A product of whole vec4: the kernel's parameters but `part`, and what its buffers are called. */
+export interface TiledProduct {
+  readonly form: Form;
+  readonly params: Params;
+  readonly bind: { readonly left: string; readonly right: string; readonly bias: string; readonly out: string };
+}
 
-const split = (p: Params, tile: BlockTile): { part: number; parts: number } => {
-  const [x, y] = workgroupsOf(p, tile);
-  return partsOf(x * y * p.batch, p.k);
+const cut = ({ params: { batch, m, n, k } }: TiledProduct, tile: BlockTile) => {
+  const [x, y] = [Math.ceil(n / tile.bn), Math.ceil(m / tile.bm)];
+  return { x, y, ...partsOf(x * y * batch, k, tile) };
 };
+
+/** Bytes of `partials`, which the passes of a product need where k is split. */
+export function partialBytes(product: TiledProduct, tile: BlockTile): number {
+  const { batch, m, outPitch } = product.params;
+  const { parts } = cut(product, tile);
+  return parts > 1 ? 16 * parts * batch * m * outPitch : 0;
+}
+
+export function tiledProduct(product: TiledProduct, tile: BlockTile): Pass[] {
+  const { form, params, bind } = product;
+  const { x, y, part, parts } = cut(product, tile);
+  const pass: Pass = {
+    source: generated(import.meta.url, `matmul/tiled-${form}-${tile.bm}x${tile.bn}`, () => tiledMatmulText(form, tile)),
+    bind: { ...bind, ...(parts > 1 && { out: 'partials' }) },
+    params: { ...params, part, ...(parts > 1 && { slope: 1 }) },
+    workgroups: [x, y, params.batch * parts],
+  };
+  if (parts === 1) return [pass];
+  return [pass, { ...sumPartials(parts, 4 * params.batch * params.m * params.outPitch), bind: { out: bind.out } }];
+}
+
+/** The product between padding and cutting. */
+function productOf(p: Params): TiledProduct {
+  const { bind, params } = padded(p);
+  const { batch, m, n, inner } = p;
+  const slope = isSlopeOnly(p.activation) ? p.slope : 1;
+  const sizes = { k: params.k, outPitch: params.outPitch };
+  return {
+    form: formOf(p),
+    bind: { ...bind, bias: 'bias' },
+    params: { ...params, ...sizes, batch, m, n, inner, slope },
+  };
+}
 
 export const tiledMatmul: Variant = {
   name: 'tiled',
-  adds: 'tiles in workgroup memory, 8 × 8 per invocation, double-buffered, k split where the grid is small: for GPUs',
+  adds: 'tiles in workgroup memory, 8 × 8 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
   supports: (p, traits) =>
     !(p.transposeLeft && p.transposeRight) &&
     blockTiles(p.m, p.n, p.batch, traits).length > 0 &&
-    p.batch * 64 <= 65_535 &&
-    p.m <= 64 * 65_535 &&
-    p.n <= 64 * 65_535,
+    p.batch * 64 <= 65_535,
   family: 'tiled',
   suits: (p, traits) => traits.family === 'tiled' && p.batch * p.m * p.n * p.k >= 65_536,
-  tiles: (p, traits) => blockTiles(p.m, p.n, p.batch, traits),
+  tiles: (p, traits) => blockTiles(p.m, p.n, p.batch, traits, p.k),
   scratch: (p, tile) => {
-    const { parts } = split(p, tile as unknown as BlockTile);
-    return {
-      ...paddingScratch(p),
-      ...(parts > 1 && { partials: 16 * parts * p.batch * p.m * padded(p).params.outPitch }),
-    };
+    const partials = partialBytes(productOf(p), blockTileOf(tile));
+    return { ...paddingScratch(p), ...(partials > 0 && { partials }) };
   },
-  passes: (p, constants) => {
-    const tile = constants as unknown as BlockTile;
-    const form = formOf(p);
-    const { before, after, bind, params } = padded(p);
-    const { part, parts } = split(p, tile);
-    const [x, y] = workgroupsOf(p, tile);
-    const inTile = parts === 1 && isSlopeOnly(p.activation);
-    const product: Pass = {
-      source: generated(import.meta.url, `matmul/tiled-${form}-${tile.bm}x${tile.bn}`, () =>
-        tiledMatmulText(form, tile),
-      ),
-      bind: { ...bind, ...(parts > 1 && { out: 'partials' }) },
-      params: { ...params, part, slope: inTile ? p.slope : 1 },
-      workgroups: [x, y, p.batch * parts],
-    };
-    const sum: Pass[] =
-      parts > 1 ? [{ ...sumPartials(parts, 4 * p.batch * p.m * params.outPitch), bind: { out: bind.out } }] : [];
+  passes: (p, tile) => {
+    const { before, after } = padded(p);
+    const product = tiledProduct(productOf(p), blockTileOf(tile));
+    // Split, the activation comes after the sum.
+    const inTile = product.length === 1 && isSlopeOnly(p.activation);
     const activation = p.activation === 0 || inTile ? [] : [activationPass(p.activation, p.batch * p.m * p.n)];
-    return [...before, product, ...sum, ...after, ...activation];
+    return [...before, ...product, ...after, ...activation];
   },
 };

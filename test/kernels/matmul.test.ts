@@ -68,9 +68,13 @@ describe('every variant of matmul against the naive one', () => {
     const run = (): Promise<Float32Array> => linear(x, w, b, { activation: 'leakyRelu' }).floats();
     device.tuner.force('matmul', 'naive');
     const expected = await run();
-    for (const bn of [128, 64]) {
-      device.tuner.force('matmul', 'tiled', { bm: 128, bn });
-      expectClose(await run(), expected, { atol: 1100 * 2 ** -24, label: `tiled 128 × ${bn}` });
+    for (const [bm, bn] of [
+      [128, 128],
+      [128, 64],
+      [32, 128],
+    ]) {
+      device.tuner.force('matmul', 'tiled', { bm, bn });
+      expectClose(await run(), expected, { atol: 1100 * 2 ** -24, label: `tiled ${bm} × ${bn}` });
     }
     device.tuner.force('matmul', undefined);
   });
