@@ -6,6 +6,7 @@ import { laneHalfConv2dInputGradient } from './lanes-half.ts';
 import { narrowConv2dInputGradient } from './narrow.ts';
 import { tiledConv2dInputGradient } from './tiled.ts';
 import { winogradConv2dInputGradient } from './winograd.ts';
+import { winogradTiledConv2dInputGradient } from './winograd-tiled.ts';
 
 export const conv2dInputGradientKernel = defineKernel({
   name: 'conv2dInputGradient',
@@ -33,5 +34,6 @@ export const conv2dInputGradientKernel = defineKernel({
     narrowConv2dInputGradient,
     winogradConv2dInputGradient,
     tiledConv2dInputGradient,
+    winogradTiledConv2dInputGradient,
   ],
 });

@@ -7,6 +7,7 @@ import { laneHalfConv2dWeightGradient } from './lanes-half-weight-gradient.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
 import { winogradConv2dWeightGradient } from './winograd.ts';
+import { winogradTiledConv2dWeightGradient } from './winograd-tiled.ts';
 
 export const conv2dWeightGradientKernel = defineKernel({
   name: 'conv2dWeightGradient',
@@ -34,5 +35,6 @@ export const conv2dWeightGradientKernel = defineKernel({
     fewOutputsWeightGradient,
     winogradConv2dWeightGradient,
     tiledConv2dWeightGradient,
+    winogradTiledConv2dWeightGradient,
   ],
 });

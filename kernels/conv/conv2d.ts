@@ -6,6 +6,7 @@ import { laneHalfConv2d } from './lanes-half.ts';
 import { narrowConv2d } from './narrow.ts';
 import { tiledConv2d } from './tiled.ts';
 import { winogradConv2d } from './winograd.ts';
+import { winogradTiledConv2d } from './winograd-tiled.ts';
 
 export const conv2dKernel = defineKernel({
   name: 'conv2d',
@@ -33,5 +34,6 @@ export const conv2dKernel = defineKernel({
     narrowConv2d,
     winogradConv2d,
     tiledConv2d,
+    winogradTiledConv2d,
   ],
 });

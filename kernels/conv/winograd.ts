@@ -3,6 +3,7 @@ import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import type { Constants, DeviceTraits, Pass, Variant } from '../kernel.ts';
 import { hasLanes } from './gather.ts';
 import type { ConvParam } from './geometry.ts';
+import type { TileSide } from './winograd-algorithms.ts';
 import { alongDepth, alongRows, type PanelLayout, panelProduct, panels, productsTogether } from './winograd-product.ts';
 import {
   filterGradient,
@@ -10,7 +11,6 @@ import {
   gradientTransform,
   inputTransform,
   outputTransform,
-  type TileSide,
 } from './winograd-transforms.ts';
 
 type Params = Readonly<Record<ConvParam, number>>;
@@ -21,9 +21,9 @@ const CHUNK_BYTES = 8 * 2 ** 20;
 /** A layout as parameters of the transforms. */
 const strides = ({ block, row, panel, lane, product }: PanelLayout) => ({ block, row, panel, lane, product });
 
-const sideOf = (tile: Constants): TileSide => (tile.side === 2 ? 2 : 4);
+export const sideOf = (tile: Constants): TileSide => (tile.side === 2 ? 2 : 4);
 
-function tilesOf(m: TileSide, batch: number, h: number, w: number) {
+export function tilesOf(m: TileSide, batch: number, h: number, w: number) {
   const [down, across] = [Math.ceil(h / m), Math.ceil(w / m)];
   return { down, across, tiles: batch * down * across };
 }
@@ -41,20 +41,22 @@ function grid(m: TileSide, batch: number, h: number, w: number, channels: number
 }
 
 /** The side that takes fewer products, F(4 × 4) when both take as many. */
-function tileSides(batch: number, h: number, w: number): Constants[] {
+export function tileSides(batch: number, h: number, w: number): Constants[] {
   const products = (m: TileSide): number => (m + 2) ** 2 * tilesOf(m, batch, h, w).tiles;
   return products(2) < products(4) ? [{ side: 2 }, { side: 4 }] : [{ side: 4 }, { side: 2 }];
 }
 
-const supports = (p: Params, traits: DeviceTraits): boolean =>
+/** 3 × 3 at stride 1, channels by fours. */
+export const isWinogradShape = (p: Params, traits: DeviceTraits): boolean =>
   traits.winograd &&
-  hasLanes(traits) &&
   p.kh === 3 &&
   p.kw === 3 &&
   p.strideY * p.strideX * p.dilationY * p.dilationX * p.groups === 1 &&
   Math.max(p.paddingY, p.paddingX) <= 2 &&
   p.cin % 4 === 0 &&
   p.cout % 4 === 0;
+
+const supports = (p: Params, traits: DeviceTraits): boolean => hasLanes(traits) && isWinogradShape(p, traits);
 
 /**
  * With fewer channels the transforms cost what the products save, with fewer tiles the products run half empty; with less

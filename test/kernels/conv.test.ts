@@ -14,6 +14,7 @@ import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
 import type { Constants } from '../../kernels/kernel.ts';
+import { blockTiles } from '../../kernels/matmul/tiled.ts';
 import { expectClose } from '../expect-close.ts';
 import { input, samples } from '../gradcheck.ts';
 
@@ -87,9 +88,9 @@ const cases: Case[] = [
   { name: 'transposed, odd', x: [1, 3, 4, 5], w: [2, 2, 3, 5], options: { stride: 3 }, transposed: true },
 ];
 
-/** The op's output and all its gradients, under the rung `name` where it supports the shape. */
-async function run(one: Case, name: string): Promise<{ labels: string[]; values: Float32Array[] }> {
-  device.tuner.force('*', name);
+/** The op's output and all its gradients, under the rung `name` where it is given and supports the shape. */
+async function run(one: Case, name?: string): Promise<{ labels: string[]; values: Float32Array[] }> {
+  if (name) device.tuner.force('*', name);
   const make = (shape: readonly number[], seed: number): Tensor =>
     tensor(samples(input(shape, seed).data.length, seed), shape, { requiresGrad: true });
   const leaves = [make(one.x, 1), make(one.w, 2)];
@@ -115,7 +116,7 @@ describe('every variant of the convolutions against the naive one', () => {
         const label = `${rung}: ${expected.labels[i]}`;
         // Winograd's transforms cost digits: up to 2.1e-5 of the largest value was measured (winograd.test.ts).
         const largest = values.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
-        const atol = rung === 'winograd' ? 3e-5 * largest : 2e-6 + depth * 2 ** -24;
+        const atol = rung.startsWith('winograd') ? 3e-5 * largest : 2e-6 + depth * 2 ** -24;
         expectClose(found.values[i], values, { atol, label });
       });
     }
@@ -162,6 +163,19 @@ describe('every tile of the narrow and lanes rungs', () => {
       }
     }
   });
+});
+
+it('every tile of the tiled rungs, over their edges', async () => {
+  const one: Case = { name: '', x: [3, 11, 9, 20], w: [3, 3, 20, 136], options: { padding: 1, stride: [1, 2] } };
+  const expected = await run(one, 'naive');
+  for (const tile of blockTiles(297, 136, 1, device.traits).filter(({ bm }) => bm !== 64)) {
+    for (const kernel of kernels) device.tuner.force(kernel.name, 'tiled', tile);
+    const found = await run(one);
+    for (const kernel of kernels) device.tuner.force(kernel.name, undefined);
+    for (const [i, values] of expected.values.entries()) {
+      expectClose(found.values[i], values, { atol: 5e-5, label: `${expected.labels[i]} ${JSON.stringify(tile)}` });
+    }
+  }
 });
 
 it('more positions than 65,535 tiles of 8 do not fall back to naive', async () => {

@@ -3,6 +3,7 @@ import { backward, conv2d, type Device, openDevice, type Tensor, tensor } from '
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
+import type { Constants, DeviceTraits } from '../../kernels/kernel.ts';
 import { samples } from '../gradcheck.ts';
 
 let device: Device;
@@ -28,7 +29,7 @@ const cases: Case[] = [
   { name: 'tiles over the edges, padding 0 and 2', batch: 3, h: 7, w: 9, cin: 36, cout: 28, padding: [0, 2] },
   { name: 'one pixel', batch: 1, h: 1, w: 1, cin: 4, cout: 4, padding: [1, 1] },
   { name: 'smaller than a tile', batch: 5, h: 3, w: 2, cin: 8, cout: 100, padding: [1, 1] },
-  // 2025 tiles of 4 × 4; a chunk of up to 32 channels takes 1820
+  // 2025 tiles of 4 × 4; a chunk takes 1820 of up to 32 channels, or 910 of 8
   { name: 'several chunks', batch: 1, h: 178, w: 179, cin: 4, cout: 8, padding: [1, 1] },
   { name: 'deep', batch: 1, h: 12, w: 12, cin: 256, cout: 64, padding: [1, 1] },
 ];
@@ -94,6 +95,12 @@ const error = (found: Float32Array, expected: Float64Array): number => {
  */
 const BOUND = { 4: 3e-5, 2: 2e-6 } as const;
 
+/** The tiled rung's in chunks of 1 MiB, since those of a GPU would take pictures too large for a test. */
+const rungs = ([4, 2] as const).flatMap((side): { name: string; side: 2 | 4; tile: Constants }[] => [
+  { name: 'winograd', side, tile: { side } },
+  { name: 'winograd-tiled', side, tile: { side, bm: 64, bn: 64, chunk: 1 } },
+]);
+
 describe('Winograd against float64', () => {
   it.each(cases.map((one) => [one.name, one] as const))('%s', async (_name, one) => {
     const { batch, h, w, cin, cout, padding } = one;
@@ -101,52 +108,67 @@ describe('Winograd against float64', () => {
     const g = samples(9 * cin * cout, 2);
     const dy = samples(batch * (h + 2 * padding[0] - 2) * (w + 2 * padding[1] - 2) * cout, 3);
     const expected = truth(one, x, g, dy);
-    for (const side of [4, 2] as const) {
-      for (const kernel of kernels) device.tuner.force(kernel.name, 'winograd', { side });
+    for (const { name, side, tile } of rungs) {
+      for (const kernel of kernels) device.tuner.force(kernel.name, name, tile);
       const found = await run(one, x, g, dy);
       const again = await run(one, x, g, dy);
       for (const kernel of kernels) device.tuner.force(kernel.name, undefined);
       for (const [i, label] of labels.entries()) {
         const e = error(found[i], expected[i]);
-        expect(e, `${label}, tiles of ${side} × ${side}`).toBeLessThan(BOUND[side]);
+        expect(e, `${name}: ${label}, tiles of ${side} × ${side}`).toBeLessThan(BOUND[side]);
         expect(again[i], `${label} a second time`).toEqual(found[i]);
       }
     }
   });
 });
 
-describe('the choice', () => {
+const gpu: DeviceTraits = {
+  ...{ family: 'tiled', software: false, subgroups: true, subgroupMinSize: 32, subgroupMaxSize: 32, shaderF16: true },
+  ...{ winograd: true, maxWorkgroupStorage: 49_152, maxInvocations: 1024, maxStorageBuffers: 16 },
+};
+
+describe.each([
+  { name: 'winograd', family: 'lanes', few: 28, enough: 32, small: 8 },
+  { name: 'winograd-tiled', family: 'tiled', few: 60, enough: 64, small: 8 },
+] as const)('the choice of $name', ({ name, family, few, enough, small }) => {
+  const traits: DeviceTraits =
+    family === 'tiled' ? gpu : { ...gpu, family, software: true, subgroupMinSize: 8, subgroupMaxSize: 8 };
   const shape = { batch: 8, h: 28, w: 28, cin: 128, oh: 28, ow: 28, cout: 128, groups: 1, kh: 3, kw: 3 };
   const params = { ...shape, strideY: 1, strideX: 1, paddingY: 1, paddingX: 1, dilationY: 1, dilationX: 1 };
-  const rung = (kernel: (typeof kernels)[number]) => kernel.variants.find(({ name }) => name === 'winograd');
+  const p = { ...params, activation: 0, slope: 1 };
+  const rung = (kernel: (typeof kernels)[number]) => kernel.variants.find((v) => v.name === name);
 
   it.each(kernels.map((kernel) => [kernel.name, kernel] as const))('WINOGRAD=0 forbids it: %s', (_name, kernel) => {
-    const p = { ...params, activation: 0, slope: 1 };
-    const traits = { ...device.traits, subgroupMinSize: 8, subgroupMaxSize: 8 };
     expect(rung(kernel)?.suits?.(p, traits)).toBe(true);
-    expect(rung(kernel)?.supports?.(p, { ...traits, winograd: true })).toBe(true);
+    expect(rung(kernel)?.supports?.(p, traits)).toBe(true);
     // Nor may the tuner measure it, or take it from an earlier measurement.
     expect(rung(kernel)?.supports?.(p, { ...traits, winograd: false })).toBe(false);
   });
 
-  it('takes neither few channels nor little work', () => {
+  it('takes neither few channels nor little work, nor another window or stride', () => {
     const suits = (cin: number, cout: number, n: number) =>
-      rung(conv2dKernel)?.suits?.(
-        { ...params, cin, cout, h: n, w: n, oh: n, ow: n, activation: 0, slope: 1 },
-        device.traits,
-      );
-    expect([suits(32, 48, 56), suits(28, 64, 56), suits(64, 64, 8), suits(512, 512, 8)]).toEqual([
-      true,
-      false,
-      false,
-      true,
-    ]);
+      rung(conv2dKernel)?.suits?.({ ...p, cin, cout, h: n, w: n, oh: n, ow: n }, traits);
+    expect([suits(enough, 80, 56), suits(few, 80, 56), suits(64, 64, small)]).toEqual([true, false, false]);
+    for (const other of [{ kh: 1 }, { strideX: 2 }, { dilationY: 2 }, { groups: 2 }, { paddingY: 3 }, { cin: 126 }]) {
+      expect(rung(conv2dKernel)?.supports?.({ ...p, ...other }, traits), JSON.stringify(other)).toBe(false);
+    }
   });
 
   it('takes the tile with fewer products', () => {
-    const side = (n: number) =>
-      rung(conv2dKernel)?.tiles?.({ ...params, h: n, w: n, oh: n, ow: n, activation: 0, slope: 1 }, device.traits)[0]
-        ?.side;
+    const side = (n: number) => rung(conv2dKernel)?.tiles?.({ ...p, h: n, w: n, oh: n, ow: n }, traits)[0]?.side;
     expect([1, 2, 4, 12, 25].map(side)).toEqual([2, 2, 4, 4, 4]);
   });
+});
+
+it('what stands between the passes of a large layer on a GPU is bounded', () => {
+  const vgg = { batch: 128, h: 224, w: 224, cin: 64, oh: 224, ow: 224, cout: 64, groups: 1, kh: 3, kw: 3 };
+  const p = { ...vgg, strideY: 1, strideX: 1, paddingY: 1, paddingX: 1, dilationY: 1, dilationX: 1 };
+  for (const kernel of kernels) {
+    const rung = kernel.variants.find(({ name }) => name === 'winograd-tiled');
+    for (const tile of rung?.tiles?.({ ...p, activation: 0, slope: 1 }, gpu) ?? []) {
+      const bytes = Object.values(rung?.scratch?.({ ...p, activation: 0, slope: 1 }, tile) ?? {});
+      expect(bytes.reduce((sum, n) => sum + n, 0)).toBeLessThan(256 * 2 ** 20);
+      expect(bytes.length).toBeGreaterThan(2);
+    }
+  }
 });

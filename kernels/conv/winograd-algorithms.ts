@@ -1,0 +1,113 @@
+/**
+ * Winograd's minimal filtering F(m × m, 3 × 3) (Lavin & Gray 2016, arXiv 1509.09308): Y = Aᵀ[(G g Gᵀ) ⊙ (Bᵀ d B)]A for m × m
+ * outputs from n × n inputs, n = m + 2: n² products in place of 9 m². It is bilinear in g and d, so its adjoints give the
+ * gradients by the same matrices: for the filter, Gᵀ[(Bᵀ d B) ⊙ (A ∂Y Aᵀ)]G.
+ */
+interface Algorithm {
+  /** Bᵀ, n × n. */
+  readonly input: Matrix;
+  /** Aᵀ, m × n. */
+  readonly output: Matrix;
+  /** G, n × 3. */
+  readonly filter: Matrix;
+}
+
+type Matrix = readonly (readonly number[])[];
+
+/** m: outputs per side of a tile. */
+export type TileSide = 2 | 4;
+
+export const algorithms: Readonly<Record<TileSide, Algorithm>> = {
+  2: {
+    input: [
+      [1, 0, -1, 0],
+      [0, 1, 1, 0],
+      [0, -1, 1, 0],
+      [0, 1, 0, -1],
+    ],
+    output: [
+      [1, 1, 1, 0],
+      [0, 1, -1, -1],
+    ],
+    filter: [
+      [1, 0, 0],
+      [1 / 2, 1 / 2, 1 / 2],
+      [1 / 2, -1 / 2, 1 / 2],
+      [0, 0, 1],
+    ],
+  },
+  4: {
+    input: [
+      [4, 0, -5, 0, 1, 0],
+      [0, -4, -4, 1, 1, 0],
+      [0, 4, -4, -1, 1, 0],
+      [0, -2, -1, 2, 1, 0],
+      [0, 2, -1, -2, 1, 0],
+      [0, 4, 0, -5, 0, 1],
+    ],
+    output: [
+      [1, 1, 1, 1, 1, 0],
+      [0, 1, -1, 2, -2, 0],
+      [0, 1, 1, 4, 4, 0],
+      [0, 1, -1, 8, -8, 1],
+    ],
+    filter: [
+      [1 / 4, 0, 0],
+      [-1 / 6, -1 / 6, -1 / 6],
+      [-1 / 6, 1 / 6, -1 / 6],
+      [1 / 24, 1 / 12, 1 / 6],
+      [1 / 24, -1 / 12, 1 / 6],
+      [0, 0, 1],
+    ],
+  },
+};
+
+export const transpose = (a: Matrix): Matrix => a[0].map((_, k) => a.map((row) => row[k]));
+const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+export const lines = (n: number, text: (i: number) => string): string => range(n).map(text).join('\n');
+const number = (value: number): string => (Number.isInteger(value) ? `${value}.0` : `${value}`);
+
+/** Σ row[k] · name_k, zeros left out. */
+const combination = (row: readonly number[], name: string): string =>
+  row.flatMap((c, k) => (c === 0 ? [] : c === 1 ? `${name}${k}` : `${number(c)} * ${name}${k}`)).join(' + ');
+
+/** values[index], by comparisons: an indexed array would live in memory. */
+const pick = (values: readonly number[], index: string): string =>
+  values.reduce((text, v, k) => (v === 0 ? text : `select(${text}, ${number(v)}, ${index} == ${k}u)`), '0.0');
+
+/**
+ * T d Tᵀ of a matrix of vec4, as text. One side is a loop, so that few loads and stores stand in the text (each costs
+ * tens of milliseconds of compiling on software Vulkan): over the input's lines when T shrinks, over the output's when it
+ * grows. `load(r, k)` is element (r, k), `store(i, j, value)` the statement that keeps one; r and i may be variables.
+ */
+export function transformText(
+  matrix: Matrix,
+  load: (r: string, k: number) => string,
+  store: (i: string, j: number, value: string) => string,
+  start: (i: number, j: number) => string = () => 'vec4f(0.0)',
+): string {
+  const [q, p] = [matrix.length, matrix[0].length];
+  const columns = transpose(matrix);
+  if (q > p) {
+    return `${lines(p, (r) => lines(p, (k) => `  let d${r}_${k} = ${load(`${r}u`, k)};`))}
+  for (var i = 0u; i < ${q}u; i++) {
+${lines(p, (r) => `    let w${r} = ${pick(columns[r], 'i')};`)}
+${lines(
+  p,
+  (k) =>
+    `    let v${k} = ${range(p)
+      .map((r) => `w${r} * d${r}_${k}`)
+      .join(' + ')};`,
+)}
+${lines(q, (j) => `    ${store('i', j, combination(matrix[j], 'v'))}`)}
+  }`;
+  }
+  return `${lines(q, (i) => lines(q, (j) => `  var t${i}_${j} = ${start(i, j)};`))}
+  for (var r = 0u; r < ${p}u; r++) {
+${lines(p, (k) => `    let d${k} = ${load('r', k)};`)}
+${lines(q, (j) => `    let v${j} = ${combination(matrix[j], 'd')};`)}
+${lines(q, (i) => `    let w${i} = ${pick(matrix[i], 'r')};`)}
+${lines(q, (i) => lines(q, (j) => `    t${i}_${j} += w${i} * v${j};`))}
+  }
+${lines(q, (i) => lines(q, (j) => `  ${store(`${i}u`, j, `t${i}_${j}`)}`))}`;
+}
