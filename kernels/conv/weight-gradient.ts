@@ -1,6 +1,6 @@
 import { ceil4, repitch } from '../common/repitch.ts';
 import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kernel.ts';
-import { sumPartials } from '../reduce/sum-partials.ts';
+import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type Conversion, channelsFit } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
@@ -70,7 +70,7 @@ export interface WeightGradientRung {
   ) => readonly Constants[];
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   readonly source: (tile: Constants) => WgslSource;
-  readonly parts: (p: Params, tiles: number, tile: Constants) => { readonly part: number; readonly parts: number };
+  readonly parts: (p: Params, tiles: number, tile: Constants) => Parts;
   /** Where operands are wanted in another form: what stands between the usual ones and the product. */
   readonly convert?: (operands: WeightGradientOperands) => Conversion;
 }
@@ -92,7 +92,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
     const rows = p.kh * p.kw * (cin / p.groups);
     const shape = rung.shape(tile);
     const grid = [Math.ceil(rows / shape.rows), Math.ceil(cout / p.groups / shape.columns)];
-    const parts = rung.parts(p, grid[0] * grid[1] * p.groups, tile);
+    const split = rung.parts(p, grid[0] * grid[1] * p.groups, tile);
     const positions = p.batch * p.oh * p.ow;
     const conversion = rung.convert?.({
       x: { name: cin !== p.cin ? 'xPadded' : 'x', count: p.batch * p.h * p.w * cin },
@@ -101,7 +101,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       windows: p.ow,
       channels: cout,
     });
-    return { p, cin, cout, rows, grid, positions, conversion, ...parts };
+    return { p, cin, cout, rows, grid, positions, conversion, split };
   };
   const { tiles } = rung;
   return {
@@ -121,18 +121,19 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       },
     }),
     scratch: (given, tile) => {
-      const { p, cin, cout, rows, positions, conversion, parts } = sizesOf(given, tile);
+      const { p, cin, cout, rows, positions, conversion, split } = sizesOf(given, tile);
       const padded = cin !== p.cin || cout !== p.cout;
       return {
         ...(cin !== p.cin && { xPadded: 4 * p.batch * p.h * p.w * cin }),
         ...(cout !== p.cout && { yPadded: 4 * positions * cout }),
-        ...(parts > 1 && { partials: 4 * parts * rows * cout }),
+        ...partBytes(split, rows * cout),
         ...(padded && { weightPadded: 4 * rows * cout }),
         ...conversion?.scratch,
       };
     },
     passes: (given, tile) => {
-      const { p, cin, cout, rows, grid, positions, conversion, part, parts } = sizesOf(given, tile);
+      const { p, cin, cout, rows, grid, positions, conversion, split } = sizesOf(given, tile);
+      const { part, parts } = split;
       const passes: Pass[] = [];
       const pixels = p.batch * p.h * p.w;
       if (cin !== p.cin) {
@@ -170,7 +171,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
         },
         workgroups: [grid[0], grid[1], p.groups * parts],
       });
-      if (parts > 1) passes.push({ ...sumPartials(parts, rows * cout), bind: { out: whole } });
+      passes.push(...sumParts(split, rows * cout, whole));
       if (padded) {
         passes.push(
           repitch('weightPadded', 'weight', {

@@ -2,7 +2,7 @@ import { ceil4 } from '../common/repitch.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { type Constants, type DeviceTraits, type Pass, type Variant, workgroupsFor } from '../kernel.ts';
 import { blockTileOf } from '../matmul/tile.ts';
-import { blockTiles, partialBytes, type TiledProduct, tiledProduct } from '../matmul/tiled.ts';
+import { blockTiles, productScratch, type TiledProduct, tiledProduct } from '../matmul/tiled.ts';
 import type { ConvParam } from './geometry.ts';
 import { isWinogradShape, sideOf, tileSides, tilesOf } from './winograd.ts';
 import type { TileSide } from './winograd-algorithms.ts';
@@ -78,11 +78,16 @@ const productsOf = (
   },
 });
 
-/** Scratch of the parts that products may be split into, the largest of the chunks'. */
-const partials = (products: readonly TiledProduct[], tile: Constants): Record<string, number> => {
-  const bytes = Math.max(...products.map((product) => partialBytes(product, blockTileOf(tile))));
-  return bytes > 0 ? { partials: bytes } : {};
-};
+/** Scratch of the parts that the chunks' products may be split into: of each buffer the largest. */
+function partsScratch(products: readonly TiledProduct[], tile: Constants): Record<string, number> {
+  const largest: Record<string, number> = {};
+  for (const product of products) {
+    for (const [name, bytes] of Object.entries(productScratch(product, blockTileOf(tile)))) {
+      largest[name] = Math.max(largest[name] ?? 0, bytes);
+    }
+  }
+  return largest;
+}
 
 function winogradTiled(transposed: boolean): Variant<ConvParam> {
   const sides = (p: Params) => {
@@ -115,7 +120,7 @@ function winogradTiled(transposed: boolean): Variant<ConvParam> {
         filters: bytes * p.cin * p.cout,
         transformed: bytes * chunk * src.channels,
         products: bytes * chunk * dst.channels,
-        ...partials(
+        ...partsScratch(
           chunks.map(({ tiles }) => product(p, tile, tiles)),
           tile,
         ),
@@ -190,7 +195,7 @@ export const winogradTiledConv2dWeightGradient: Variant<ConvParam> = {
       transformed: bytes * ceil4(chunk) * p.cin,
       gradients: bytes * ceil4(chunk) * p.cout,
       products: bytes * p.cin * p.cout,
-      ...partials(
+      ...partsScratch(
         chunks.map(({ tiles }) => weightGradientProduct(p, tile, tiles)),
         tile,
       ),

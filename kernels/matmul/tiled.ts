@@ -1,6 +1,6 @@
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
-import { sumPartials } from '../reduce/sum-partials.ts';
+import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type Form, formOf, padded, paddingScratch } from './padding.ts';
 import { type BlockTile, blockTileOf, SLAB, slabBytes, threadsOf, tileText } from './tile.ts';
 
@@ -88,8 +88,11 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
  */
 const WORKGROUPS = 256;
 
-/** Below so much k, a part does not pay for its partial result; there are never more than 64 parts, for the sum's sake. */
-const mostParts = (k: number): number => Math.max(1, Math.min(Math.floor(k / 256), 64));
+/** A part of less k does not pay for its partial result. */
+const mostParts = (k: number): number => Math.max(1, Math.min(Math.floor(k / 256), 1024));
+
+/** Parts that one invocation adds up; of more, 32 at a time in a first pass. */
+const ADDED = 64;
 
 /**
  * Tiles, the expected best first: that with the fewest products, padding included, each step of k reckoned with the loads
@@ -120,10 +123,14 @@ export function blockTiles(
 }
 
 /** Parts along k: enough invocations to fill a GPU, each long enough to be worth its partial result. */
-export function partsOf(workgroups: number, k: number, tile: BlockTile): { part: number; parts: number } {
+export function partsOf(workgroups: number, k: number, tile: BlockTile): Parts {
   const enough = Math.ceil((256 * WORKGROUPS) / (workgroups * threadsOf(tile)));
   const part = Math.ceil(k / Math.min(enough, mostParts(k)) / SLAB) * SLAB;
-  return { part, parts: Math.ceil(k / part) };
+  const parts = Math.ceil(k / part);
+  if (parts <= ADDED) return { part, parts };
+  // The last few may have nothing to do.
+  const between = Math.ceil(parts / 32);
+  return { part, parts: 32 * between, between };
 }
 
 type Params = Readonly<Record<string, number>>;
@@ -137,27 +144,30 @@ export interface TiledProduct {
 
 const cut = ({ params: { batch, m, n, k } }: TiledProduct, tile: BlockTile) => {
   const [x, y] = [Math.ceil(n / tile.bn), Math.ceil(m / tile.bm)];
-  return { x, y, ...partsOf(x * y * batch, k, tile) };
+  return { x, y, split: partsOf(x * y * batch, k, tile) };
 };
 
-/** Bytes of `partials`, which the passes of a product need where k is split. */
-export function partialBytes(product: TiledProduct, tile: BlockTile): number {
-  const { batch, m, outPitch } = product.params;
-  const { parts } = cut(product, tile);
-  return parts > 1 ? 16 * parts * batch * m * outPitch : 0;
-}
+const sizeOf = ({ params: { batch, m, outPitch } }: TiledProduct): number => 4 * batch * m * outPitch;
+
+/** Scratch that the passes of a product need where k is split. */
+export const productScratch = (product: TiledProduct, tile: BlockTile): Record<string, number> =>
+  partBytes(cut(product, tile).split, sizeOf(product));
 
 export function tiledProduct(product: TiledProduct, tile: BlockTile): Pass[] {
   const { form, params, bind } = product;
-  const { x, y, part, parts } = cut(product, tile);
-  const pass: Pass = {
-    source: generated(import.meta.url, `matmul/tiled-${form}-${tile.bm}x${tile.bn}`, () => tiledMatmulText(form, tile)),
-    bind: { ...bind, ...(parts > 1 && { out: 'partials' }) },
-    params: { ...params, part, ...(parts > 1 && { slope: 1 }) },
-    workgroups: [x, y, params.batch * parts],
-  };
-  if (parts === 1) return [pass];
-  return [pass, { ...sumPartials(parts, 4 * params.batch * params.m * params.outPitch), bind: { out: bind.out } }];
+  const { x, y, split } = cut(product, tile);
+  const { part, parts } = split;
+  return [
+    {
+      source: generated(import.meta.url, `matmul/tiled-${form}-${tile.bm}x${tile.bn}`, () =>
+        tiledMatmulText(form, tile),
+      ),
+      bind: { ...bind, ...(parts > 1 && { out: 'partials' }) },
+      params: { ...params, part, ...(parts > 1 && { slope: 1 }) },
+      workgroups: [x, y, params.batch * parts],
+    },
+    ...sumParts(split, sizeOf(product), bind.out),
+  ];
 }
 
 /** The product between padding and cutting. */
@@ -177,16 +187,11 @@ export const tiledMatmul: Variant = {
   name: 'tiled',
   adds: 'tiles in workgroup memory, 8 × 8 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
   supports: (p, traits) =>
-    !(p.transposeLeft && p.transposeRight) &&
-    blockTiles(p.m, p.n, p.batch, traits).length > 0 &&
-    p.batch * 64 <= 65_535,
+    !(p.transposeLeft && p.transposeRight) && blockTiles(p.m, p.n, p.batch, traits).length > 0 && p.batch <= 65_535,
   family: 'tiled',
   suits: (p, traits) => traits.family === 'tiled' && p.batch * p.m * p.n * p.k >= 65_536,
   tiles: (p, traits) => blockTiles(p.m, p.n, p.batch, traits, p.k),
-  scratch: (p, tile) => {
-    const partials = partialBytes(productOf(p), blockTileOf(tile));
-    return { ...paddingScratch(p), ...(partials > 0 && { partials }) };
-  },
+  scratch: (p, tile) => ({ ...paddingScratch(p), ...productScratch(productOf(p), blockTileOf(tile)) }),
   passes: (p, tile) => {
     const { before, after } = padded(p);
     const product = tiledProduct(productOf(p), blockTileOf(tile));

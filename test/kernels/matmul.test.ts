@@ -78,6 +78,11 @@ describe('every variant of matmul against the naive one', () => {
     }
     device.tuner.force('matmul', undefined);
   });
+  it('k split into more parts than one pass adds up', async () => {
+    const [a, b] = [make([5, 20_000], 1), make([20_000, 6], 2)];
+    // The naive sum of 20 000 in a row is the less exact one.
+    await everyVariant('matmul', ['tiled'], () => matmul(a, b), 8000);
+  });
   it('batches, own and shared', async () => {
     for (const [a, b] of [
       [
