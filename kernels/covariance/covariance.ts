@@ -1,5 +1,6 @@
 import { VEC4 } from '../common/value.ts';
 import { defineKernel, foldWorkgroups, wgsl, workgroupsFor } from '../kernel.ts';
+import { treeWalk } from '../reduce/reduce.ts';
 
 export const centrePositionsKernel = defineKernel({
   name: 'centre-positions',
@@ -31,8 +32,24 @@ export const centrePositionsKernel = defineKernel({
         },
       ],
     },
+    {
+      name: 'team',
+      adds: 'GPUs: sixteen invocations to four columns',
+      supports: ({ channels }) => channels % 4 === 0,
+      suits: (_params, { family }) => family === 'tiled',
+      passes: ({ batch, channels }) => [
+        {
+          source: wgsl(import.meta.url, 'centre-positions-team.wgsl'),
+          params: { channels: channels / 4 },
+          workgroups: foldWorkgroups(batch * Math.ceil(channels / 64)),
+        },
+      ],
+    },
   ],
 });
+
+/** Numbers that a workgroup squares and adds. */
+const SQUARES = 4096;
 
 export const squaredNormKernel = defineKernel({
   name: 'squared-norm',
@@ -47,6 +64,20 @@ export const squaredNormKernel = defineKernel({
       passes: ({ batch }) => [
         { source: wgsl(import.meta.url, 'squared-norm.wgsl'), workgroups: foldWorkgroups(batch) },
       ],
+    },
+    {
+      name: 'tree',
+      adds: 'GPUs: several workgroups to a sample',
+      supports: ({ size }) => size > SQUARES,
+      suits: (_params, { family }) => family === 'tiled',
+      scratch: ({ batch, size }) => ({ partial: 4 * batch * Math.ceil(size / SQUARES) }),
+      passes: ({ batch, size }) => {
+        const chunks = Math.ceil(size / SQUARES);
+        return [
+          treeWalk({ outer: batch, length: size, inner: 1 }, chunks, 1, { MAP: 1 }, { y: 'x', out: 'partial' }),
+          treeWalk({ outer: batch, length: chunks, inner: 1 }, 1, 1, {}, { x: 'partial', y: 'partial' }),
+        ];
+      },
     },
   ],
 });

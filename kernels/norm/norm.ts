@@ -1,6 +1,6 @@
 import { VEC4 } from '../common/value.ts';
 import { type Constants, type DeviceTraits, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
-import { treeWalk } from '../reduce/reduce.ts';
+import { joinChunks } from '../reduce/reduce.ts';
 
 /**
  * Batch and instance norm are one family: x is [groups, rows, channels] with one mean and variance per group and
@@ -64,7 +64,7 @@ const rungs = <P extends string>(
   },
   {
     name: 'chunks-tree',
-    adds: 'GPUs: chunks enough to fill the device, joined by trees in workgroup memory',
+    adds: 'GPUs: chunks enough to fill the device, x read once for its statistics, joined by trees in workgroup memory',
     supports: (p: Readonly<Record<P | keyof View, number>>) => vec4able(p),
     suits: (_p: Readonly<Record<P | keyof View, number>>, { family }: DeviceTraits) => family === 'tiled',
     scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, manyChunks(p)),
@@ -80,8 +80,8 @@ export const normStatisticsKernel = defineKernel({
   cost: (p) => ({ flops: 5 * elements(p), bytes: 4 * elements(p) }),
   variants: rungs<'eps'>((p, chunks, tile, tree) => [
     {
-      source: source('statistics.wgsl'),
-      constants: tile,
+      source: source(tree ? 'statistics-once.wgsl' : 'statistics.wgsl'),
+      ...(!tree && { constants: tile }),
       params: chunks,
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },
@@ -181,13 +181,11 @@ export const normGradientSumsKernel = defineKernel({
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },
     tree
-      ? treeWalk(
-          { outer: 2 * p.groups, length: chunks.chunks, inner: p.channels },
-          1,
-          1,
-          {},
-          { x: 'partials', y: 'partials', out: 'sums' },
-        )
+      ? joinChunks({ outer: 2 * p.groups, length: chunks.chunks, inner: p.channels }, 1, 0, {
+          x: 'partials',
+          y: 'partials',
+          out: 'sums',
+        })
       : {
           source: source('combine-sums.wgsl'),
           constants: tile,

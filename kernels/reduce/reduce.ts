@@ -58,6 +58,18 @@ export function treeWalk(
   };
 }
 
+/**
+ * What is left of a first walk for GPUs, joined: by trees, or where columns are many and chunks few by one invocation for a
+ * column, since most of a workgroup would have nothing to add.
+ */
+export function joinChunks(view: View, scale: number, op: number, bind: Record<string, string>): Pass {
+  const { outer, length, inner } = view;
+  if (length > 64 || outer * inner < 1024) return treeWalk(view, 1, scale, { OP: op }, bind);
+  return inner % 4 === 0
+    ? walk({ ...view, inner: inner / 4 }, 1, scale, { OP: op, ...VEC4 }, bind)
+    : walk(view, 1, scale, { OP: op }, bind);
+}
+
 /** Chunks of the first walk for GPUs: rows in pieces for whole workgroups, columns as few as keep the GPU busy. */
 function treeChunks({ outer, length, inner }: View): number {
   if (inner === 1) return Math.ceil(length / 16_384);
@@ -126,7 +138,7 @@ export const reduceKernel = defineKernel({
     },
     {
       name: 'tree',
-      adds: 'GPUs: enough chunks to fill the device, rows and chunks joined by trees in workgroup memory',
+      adds: 'GPUs: enough chunks to fill the device, rows and many chunks joined by trees in workgroup memory',
       supports: ({ length }) => length > 64,
       suits: (_params, { family }) => family === 'tiled',
       scratch: (p) => ({ partial: 4 * p.outer * treeChunks(p) * p.inner }),
@@ -136,7 +148,7 @@ export const reduceKernel = defineKernel({
         const all = { OP: op, MAP: map };
         const one = chunks === 1;
         const bind: Record<string, string> = one ? {} : { out: 'partial' };
-        const rest = treeWalk({ outer, length: chunks, inner }, 1, scale, { OP: op }, { x: 'partial' });
+        const rest = joinChunks({ outer, length: chunks, inner }, scale, op, { x: 'partial' });
         const first =
           inner === 1
             ? treeWalk(view, chunks, one ? scale : 1, all, bind)

@@ -96,6 +96,8 @@ const cases: Case[] = [
     [5, 1028, 1],
     [1, 999, 1],
     [2, 20_000, 1],
+    [3, 70, 512],
+    [2, 100, 601],
   ].flatMap((shape): Case[] => [
     { name: `sum ${shape}`, shapes: [shape], op: (x) => k.sum(x, 1) },
     { name: `mean all ${shape}`, shapes: [shape], op: (x) => k.mean(x) },

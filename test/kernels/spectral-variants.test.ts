@@ -10,9 +10,12 @@ import {
   reEig,
   stiefelRetract,
   stiefelTangent,
-  type Tensor,
+  Tensor,
   tensor,
 } from '../../engine/node.ts';
+import { centrePositionsKernel, squaredNormKernel } from '../../kernels/covariance/covariance.ts';
+import type { Kernel } from '../../kernels/kernel.ts';
+import { orthonormaliseKernel } from '../../kernels/spectral/orthonormalise.ts';
 import { expectClose } from '../expect-close.ts';
 import { samples } from '../gradcheck.ts';
 
@@ -72,6 +75,53 @@ describe('the naive rung of every small kernel', () => {
     } finally {
       for (const kernel of [...kernels, 'row-svd']) device.tuner.force(kernel, undefined);
     }
+  });
+});
+
+describe('the rungs for GPUs against the naive ones', () => {
+  /** The output of one kernel under a rung, started from `start`, with `x` beside it where it is another buffer. */
+  async function run(kernel: Kernel, rung: string, params: Record<string, number>, start: Tensor, x?: Tensor) {
+    device.tuner.force(kernel.name, rung);
+    const [out] = Object.keys(kernel.bindings).slice(-1);
+    device.run(kernel, { [out]: start.storage, ...(x && { x: x.storage }) }, params);
+    const values = await start.floats();
+    device.tuner.force(kernel.name, undefined);
+    return values;
+  }
+
+  it.each([
+    [256, 128],
+    [40, 12],
+    [7, 4],
+    [100, 100],
+  ])('orthonormalise: %i × %i', async (rows, columns) => {
+    const make = () => tensor(samples(rows * columns, 3), [rows, columns]);
+    const kernel = orthonormaliseKernel as unknown as Kernel;
+    const expected = await run(kernel, 'naive', { rows, columns }, make());
+    const found = await run(kernel, 'team', { rows, columns }, make());
+    // A square matrix of random numbers is ill-conditioned: its last columns differ by as much as that multiplies.
+    expectClose(found, expected, { atol: rows === columns ? 1e-3 : 2e-6, label: 'columns' });
+  });
+
+  it.each([
+    [3, 37, 12],
+    [2, 144, 132],
+    [1, 5, 64],
+  ])('centre-positions: %i × %i × %i', async (batch, positions, channels) => {
+    const x = tensor(samples(batch * positions * channels, 3), [batch, positions, channels]);
+    const params = { batch, positions, channels, scale: 0.3 };
+    const kernel = centrePositionsKernel as unknown as Kernel;
+    const expected = await run(kernel, 'naive', params, Tensor.empty(x.shape), x);
+    const found = await run(kernel, 'team', params, Tensor.empty(x.shape), x);
+    expectClose(found, expected, { atol: 1e-6, label: 'centred' });
+  });
+
+  it.each([4097, 20_000])('squared-norm of %i numbers', async (size) => {
+    const x = tensor(samples(3 * size, 3), [3, size]);
+    const kernel = squaredNormKernel as unknown as Kernel;
+    const expected = await run(kernel, 'naive', { batch: 3, size }, Tensor.empty([3]), x);
+    const found = await run(kernel, 'tree', { batch: 3, size }, Tensor.empty([3]), x);
+    expectClose(found, expected, { rtol: 2e-6, atol: 0, label: 'norms' });
   });
 });
 
