@@ -68,8 +68,8 @@ export const maxPoolKernel = defineKernel({
   variants: ladder({ naive: 'max-pool.wgsl', vec4: 'max-pool-vec4.wgsl' }, outputs, {}, 4),
 });
 
-/** Windows that one invocation of the last rung handles. */
-const TILES = 8;
+/** Windows that one invocation of the last rung handles; on a GPU, which wants more invocations, fewer. */
+const TILES = { lanes: 8, tiled: 2 };
 
 export const maxPoolBackwardKernel = defineKernel({
   name: 'maxPoolBackward',
@@ -81,21 +81,22 @@ export const maxPoolBackwardKernel = defineKernel({
     ...ladder({ naive: 'max-pool-backward.wgsl', vec4: 'max-pool-backward-vec4.wgsl' }, inputs),
     {
       name: 'tiles',
-      adds: `${TILES} windows side by side per invocation, their gradient read once (lavapipe: 4.5 times as fast)`,
+      adds: `${TILES.lanes} windows side by side per invocation, their gradient read once (lavapipe: 4.5 times as fast)`,
       supports: (p) =>
         p.channels % 4 === 0 &&
         p.strideHeight === p.kernelHeight &&
         p.strideWidth === p.kernelWidth &&
         p.padHeight === 0 &&
         p.padWidth === 0,
-      passes: (p) => {
+      passes: (p, _tile, { family }) => {
+        const chunk = TILES[family];
         const rows = p.batch * Math.ceil(p.height / p.kernelHeight);
-        const chunks = Math.ceil(Math.ceil(p.width / p.kernelWidth) / TILES);
+        const chunks = Math.ceil(Math.ceil(p.width / p.kernelWidth) / chunk);
         return [
           {
             source: wgsl(import.meta.url, 'max-pool-backward-tiles.wgsl'),
             constants: { KH: p.kernelHeight, KW: p.kernelWidth },
-            params: { ...inValues(p, 4), rows, chunk: TILES, chunks },
+            params: { ...inValues(p, 4), rows, chunk, chunks },
             workgroups: workgroupsFor((rows * chunks * p.channels) / 4, 64),
           },
         ];
