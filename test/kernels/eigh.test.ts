@@ -108,6 +108,12 @@ describe.each(eighKernel.variants.map((v) => v.name))('eigh, variant %s', (varia
   });
 });
 
+it.each([128, 256])('eigh, variant round-robin, as GPUs run it: %i rows, outside workgroup memory', async (n) => {
+  device.tuner.force('eigh', 'round-robin');
+  await checkDecomposition(withEigenvalues(geometric(n, 1e-3, 30), n), n, false);
+  device.tuner.force('eigh', undefined);
+});
+
 describe.each(eighKernel.variants.map((v) => v.name))('logEig of 64 × 64 matrices, eigh variant %s', (variant) => {
   const n = 64;
   const relu = (seed: number, positions: number, scale: number): Float32Array =>

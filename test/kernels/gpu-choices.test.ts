@@ -145,7 +145,7 @@ describe('the untuned choice of a GPU', () => {
     'decomposes in workgroup memory of %i bytes what fits, the rest outside',
     (bytes) => {
       for (const n of [16, 64, 100, 128, 256]) {
-        const traits = { ...gpu, maxWorkgroupStorage: bytes, maxInvocations: 256 };
+        const traits = { ...gpu, maxWorkgroupStorage: bytes };
         const { variant, tile } = new Tuner(traits, new Bench(device)).rungs(eighKernel as unknown as Kernel, {
           batch: 128,
           n,
