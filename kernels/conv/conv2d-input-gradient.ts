@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dInputGradient } from './depthwise.ts';
+import { directConv2dInputGradient } from './direct.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
 import { laneHalfConv2dInputGradient } from './lanes-half.ts';
@@ -34,6 +35,7 @@ export const conv2dInputGradientKernel = defineKernel({
     narrowConv2dInputGradient,
     winogradConv2dInputGradient,
     tiledConv2dInputGradient,
+    directConv2dInputGradient,
     winogradTiledConv2dInputGradient,
   ],
 });

@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dWeightGradient } from './depthwise.ts';
+import { directConv2dWeightGradient } from './direct-weight-gradient.ts';
 import { fewChannelsWeightGradient } from './few-channels-weight-gradient.ts';
 import { fewOutputsWeightGradient } from './few-outputs-weight-gradient.ts';
 import { convCost, convParams, packed } from './geometry.ts';
@@ -35,6 +36,7 @@ export const conv2dWeightGradientKernel = defineKernel({
     fewOutputsWeightGradient,
     winogradConv2dWeightGradient,
     tiledConv2dWeightGradient,
+    directConv2dWeightGradient,
     winogradTiledConv2dWeightGradient,
   ],
 });

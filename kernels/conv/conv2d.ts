@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2d } from './depthwise.ts';
+import { directConv2d } from './direct.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
 import { laneHalfConv2d } from './lanes-half.ts';
@@ -34,6 +35,7 @@ export const conv2dKernel = defineKernel({
     narrowConv2d,
     winogradConv2d,
     tiledConv2d,
+    directConv2d,
     winogradTiledConv2d,
   ],
 });

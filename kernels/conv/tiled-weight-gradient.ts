@@ -1,7 +1,7 @@
 import { generated } from '../kernel.ts';
 import { type BlockTile, blockTileOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles, partsOf } from '../matmul/tiled.ts';
-import { weightGradientText, weightGradientVariant } from './weight-gradient.ts';
+import { weightGradientText, weightGradientVariant, windowText } from './weight-gradient.ts';
 
 const text = (
   tile: BlockTile,
@@ -15,49 +15,26 @@ var<private> firstColumn: u32;
 var<private> outAt: u32;
 var<private> endK: u32;
 var<private> own: Rows;
-// The window of this invocation's k: picture, line, column.
-var<private> at: Window;
-
-struct Window { n: i32, y: i32, x: i32 }
-
-fn seek(k: u32) {
-  let line = i32(k / params.ow);
-  at = Window(line / i32(params.oh), line % i32(params.oh), i32(k % params.ow));
-}
+var<private> at: Window; // of this invocation's k
+${windowText}
+fn seek(k: u32) { at = windowAt(k); }
 
 fn advance() { at = onwards(at, ${SLAB}); }
-
-fn onwards(window: Window, by: i32) -> Window {
-  var w = window;
-  w.x += by;
-  while (w.x >= i32(params.ow)) {
-    w.x -= i32(params.ow);
-    w.y++;
-    if (w.y == i32(params.oh)) {
-      w.y = 0;
-      w.n++;
-    }
-  }
-  return w;
-}
 
 fn prepare(slot: u32, block: u32) {
   own = rowsAt(firstRow / 4u + block, group);
 }
 
-fn source4(window: Window, exists: bool) -> vec4f {
-  let p = vec2i(window.y, window.x) * pair(params.stride) + own.offset;
-  if (!exists || any(p < vec2i(0)) || p.x >= i32(params.h) || p.y >= i32(params.w)) { return vec4f(0.0); }
-  return x[u32((window.n * i32(params.h) + p.x) * i32(params.w) + p.y) * params.srcC + own.channel];
+fn source4(window: Window, k: u32) -> vec4f {
+  if (k >= endK) { return vec4f(0.0); }
+  return pixelOf(window, own);
 }
 
 fn leftBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
   let at1 = onwards(at, 1);
   let at2 = onwards(at1, 1);
   let at3 = onwards(at2, 1);
-  return mat4x4f(
-    source4(at, k < endK), source4(at1, k + 1u < endK), source4(at2, k + 2u < endK), source4(at3, k + 3u < endK),
-  );
+  return mat4x4f(source4(at, k), source4(at1, k + 1u), source4(at2, k + 2u), source4(at3, k + 3u));
 }
 
 fn gradient4(window: u32, column: u32) -> vec4f {
@@ -105,5 +82,5 @@ export const tiledConv2dWeightGradient = weightGradientVariant({
     const tile = blockTileOf(constants);
     return generated(import.meta.url, `conv/tiled-weight-gradient-${tile.bm}x${tile.bn}`, () => text(tile));
   },
-  parts: ({ batch, oh, ow }, tiles, tile) => partsOf(tiles, batch * oh * ow, blockTileOf(tile)),
+  parts: ({ batch, oh, ow }, tiles, tile) => partsOf(tiles, batch * oh * ow, threadsOf(blockTileOf(tile))),
 });

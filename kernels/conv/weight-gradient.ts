@@ -7,6 +7,37 @@ import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 /** What the weight-gradient kernels share: bindings, and rows (tap, input channel) by columns (output channel). */
 export const weightGradientText = weightGradientTextOf('vec4f', 'vec4f');
 
+/** How the GPU rungs walk over windows: a division costs a few dozen instructions there, so only the first is paid for. */
+export const windowText = `
+struct Window { n: i32, y: i32, x: i32 }
+
+fn windowAt(index: u32) -> Window {
+  let line = i32(index / params.ow);
+  return Window(line / i32(params.oh), line % i32(params.oh), i32(index % params.ow));
+}
+
+fn onwards(window: Window, by: i32) -> Window {
+  var w = window;
+  w.x += by;
+  while (w.x >= i32(params.ow)) {
+    w.x -= i32(params.ow);
+    w.y++;
+    if (w.y == i32(params.oh)) {
+      w.y = 0;
+      w.n++;
+    }
+  }
+  return w;
+}
+
+// Four channels of the pixel that a window shows to rows; zeros outside the picture.
+fn pixelOf(window: Window, rows: Rows) -> vec4f {
+  let p = vec2i(window.y, window.x) * pair(params.stride) + rows.offset;
+  if (any(p < vec2i(0)) || p.x >= i32(params.h) || p.y >= i32(params.w)) { return vec4f(0.0); }
+  return x[u32((window.n * i32(params.h) + p.x) * i32(params.w) + p.y) * params.srcC + rows.channel];
+}
+`;
+
 /** The same with operands of other types: halves come as words. */
 export function weightGradientTextOf(x: string, y: string): string {
   return `
@@ -58,8 +89,8 @@ export interface WeightGradientRung {
   readonly adds: string;
   readonly family?: DeviceTraits['family'];
   readonly supports: (traits: DeviceTraits, p: Params) => boolean;
-  /** `numbers`: how many x and y have together. */
-  readonly suits: (products: number, traits: DeviceTraits, numbers: number) => boolean;
+  /** `numbers`: how many x and y have together; `columns`: output channels of a group. */
+  readonly suits: (products: number, traits: DeviceTraits, numbers: number, columns: number) => boolean;
   /** Tile space for rows × columns of so many groups, each a sum over `windows`. */
   readonly tiles?: (
     rows: number,
@@ -112,7 +143,8 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       rung.supports(traits, p) && channelsFit(p) && p.groups * 64 <= 65_535 && p.kh * p.kw * p.cin <= 65_535 * 32,
     suits: (p, traits) => {
       const products = p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
-      return rung.suits(products, traits, p.batch * (p.h * p.w * p.cin + p.oh * p.ow * p.cout));
+      const numbers = p.batch * (p.h * p.w * p.cin + p.oh * p.ow * p.cout);
+      return rung.suits(products, traits, numbers, p.cout / p.groups);
     },
     ...(tiles && {
       tiles: (p, traits) => {

@@ -123,8 +123,8 @@ export function blockTiles(
 }
 
 /** Parts along k: enough invocations to fill a GPU, each long enough to be worth its partial result. */
-export function partsOf(workgroups: number, k: number, tile: BlockTile): Parts {
-  const enough = Math.ceil((256 * WORKGROUPS) / (workgroups * threadsOf(tile)));
+export function partsOf(workgroups: number, k: number, threads: number): Parts {
+  const enough = Math.ceil((256 * WORKGROUPS) / (workgroups * threads));
   const part = Math.ceil(k / Math.min(enough, mostParts(k)) / SLAB) * SLAB;
   const parts = Math.ceil(k / part);
   if (parts <= ADDED) return { part, parts };
@@ -144,7 +144,7 @@ export interface TiledProduct {
 
 const cut = ({ params: { batch, m, n, k } }: TiledProduct, tile: BlockTile) => {
   const [x, y] = [Math.ceil(n / tile.bn), Math.ceil(m / tile.bm)];
-  return { x, y, split: partsOf(x * y * batch, k, tile) };
+  return { x, y, split: partsOf(x * y * batch, k, threadsOf(tile)) };
 };
 
 const sizeOf = ({ params: { batch, m, outPitch } }: TiledProduct): number => 4 * batch * m * outPitch;

@@ -5,6 +5,8 @@ import type { KernelCall } from '../../engine/runtime/commands.ts';
 import { Tuner } from '../../engine/runtime/tuner.ts';
 import { Bench } from '../../engine/runtime/tuning.ts';
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
+import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
+import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
 import type { DeviceTraits, Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { eighKernel } from '../../kernels/spectral/eigh.ts';
@@ -126,6 +128,19 @@ describe('the untuned choice of a GPU', () => {
       if (m === 32) expect(tile.bm).toBe(32);
       expect(passes.length).toBe(m === 32 ? 2 : 1);
     }
+  });
+
+  it('takes no tile of 64 columns for 3', () => {
+    const p = { batch: 1, h: 256, w: 256, oh: 256, ow: 256, groups: 1, kh: 7, kw: 7, strideY: 1, strideX: 1 };
+    const more = { paddingY: 3, paddingX: 3, dilationY: 1, dilationX: 1, activation: 0, slope: 1 };
+    const [last, first] = [
+      { ...p, ...more, cin: 64, cout: 3 },
+      { ...p, ...more, cin: 3, cout: 64 },
+    ];
+    expect(untuned(conv2dKernel, last).variant.name).toBe('direct');
+    expect(untuned(conv2dWeightGradientKernel, last).variant.name).toBe('direct');
+    expect(untuned(conv2dInputGradientKernel, first).variant.name).toBe('direct');
+    expect(untuned(conv2dKernel, first).variant.name).toBe('tiled');
   });
 
   it('takes Winograd for 3 × 3 with many channels, and not where it is forbidden', () => {
