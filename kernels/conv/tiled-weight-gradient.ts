@@ -1,12 +1,12 @@
 import { generated } from '../kernel.ts';
-import { type BlockTile, blockTileOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
+import { type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles, partsOf } from '../matmul/tiled.ts';
 import { weightGradientText, weightGradientVariant, windowText } from './weight-gradient.ts';
 
 const text = (
   tile: BlockTile,
 ): string => `// conv2dWeightGradient: out[part][tap, ci][co] = Σ_p x[pixel of p and tap, ci] · y[p, co] over the part's own windows p, a workgroup
-// per tile of ${tile.bm} rows (tap, ci) × ${tile.bn} channels co, 8 × 8 per invocation. Channels are in vec4, padded with zeros.
+// per tile of ${tile.bm} rows (tap, ci) × ${tile.bn} channels co, ${tile.micro} × ${tile.micro} per invocation. Channels are in vec4, padded with zeros.
 requires immediate_address_space;
 ${weightGradientText}
 var<private> group: u32;
@@ -73,14 +73,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
 export const tiledConv2dWeightGradient = weightGradientVariant({
   name: 'tiled',
   family: 'tiled',
-  adds: 'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs',
+  adds: 'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs; not yet measured on one',
   supports: () => true,
   suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
   tiles: blockTiles,
   shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
   source: (constants) => {
     const tile = blockTileOf(constants);
-    return generated(import.meta.url, `conv/tiled-weight-gradient-${tile.bm}x${tile.bn}`, () => text(tile));
+    return generated(import.meta.url, `conv/tiled-weight-gradient-${nameOf(tile)}`, () => text(tile));
   },
   parts: ({ batch, oh, ow }, tiles, tile) => partsOf(tiles, batch * oh * ow, threadsOf(blockTileOf(tile))),
 });

@@ -1,12 +1,12 @@
 import { generated } from '../kernel.ts';
-import { type BlockTile, blockTileOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
+import { acrossOf, type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles } from '../matmul/tiled.ts';
 import { type GatherRung, gatherText, gatherVariant, PANEL } from './gather.ts';
 
 const tiledConvText = (
   tile: BlockTile,
 ): string => `// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), a workgroup
-// per tile of ${tile.bm} destination pixels × ${tile.bn} channels, 8 × 8 per invocation; implicit GEMM over (tap, k).
+// per tile of ${tile.bm} destination pixels × ${tile.bn} channels, ${tile.micro} × ${tile.micro} per invocation; implicit GEMM over (tap, k).
 requires immediate_address_space;
 ${gatherText()}
 var<private> walk: Walk;
@@ -94,21 +94,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   endK = lastK;
   firstRow = place.x * ${tile.bm}u;
   firstColumn = place.y * ${tile.bn}u;
-  let column = here.group * params.columns + firstColumn / 4u + thread % ${tile.bn / 8}u;
-  multiplyTile(thread, 0u, lastK, bias[column], bias[column + ${tile.bn / 8}u]);
+  let column = here.group * params.columns + firstColumn / 4u + thread % ${acrossOf(tile)}u;
+  multiplyTile(thread, 0u, lastK, bias[column], bias[column + ${acrossOf(tile)}u]);
 }
 `;
 
 const tiled: GatherRung = {
   name: 'tiled',
-  adds: 'implicit GEMM in workgroup-memory tiles, 8 × 8 per invocation, double-buffered: for GPUs',
+  adds: 'implicit GEMM in workgroup-memory tiles, 8 × 8 or 4 × 4 per invocation, double-buffered: for GPUs; not yet measured on one',
   family: 'tiled',
   supports: () => true,
   suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
   tiles: (pixels, columns, count, traits) => blockTiles(pixels, columns, count, traits),
   source: (constants) => {
     const tile = blockTileOf(constants);
-    return generated(import.meta.url, `conv/tiled-${tile.bm}x${tile.bn}`, () => tiledConvText(tile));
+    return generated(import.meta.url, `conv/tiled-${nameOf(tile)}`, () => tiledConvText(tile));
   },
   shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
 };

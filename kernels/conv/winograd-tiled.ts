@@ -41,7 +41,7 @@ function gridOf(tile: Constants, batch: number, h: number, w: number, channels: 
 /** The side that takes fewer products first, each with the block that fits them best. */
 const tilesFor = (
   [batch, h, w]: readonly [number, number, number],
-  block: (m: TileSide, tiles: number) => { bm: number; bn: number },
+  block: (m: TileSide, tiles: number) => ReturnType<typeof blockTiles>[number],
 ): Constants[] =>
   tileSides(batch, h, w).map((tile) => {
     const m = sideOf(tile);

@@ -1,8 +1,8 @@
 import type { Constants } from '../kernel.ts';
 
 /**
- * The block tile of the `tiled` kernels, as text: a workgroup computes BM × BN elements, 8 × 8 per invocation, from slabs
- * of 16 k in workgroup memory. Slabs are double-buffered: while one is multiplied, the next is already on its way to
+ * The block tile of the `tiled` kernels, as text: a workgroup computes BM × BN elements, 8 × 8 or 4 × 4 per invocation, from
+ * slabs of 16 k in workgroup memory. Slabs are double-buffered: while one is multiplied, the next is already on its way to
  * registers. Operands move as 4 × 4 blocks whose vectors run along the tile's side, so that a slab is stored and read by
  * vec4; who loads along k transposes in registers.
  *
@@ -15,6 +15,8 @@ import type { Constants } from '../kernel.ts';
 export interface BlockTile {
   readonly bm: number;
   readonly bn: number;
+  /** An invocation computes micro × micro: 8 reads least from workgroup memory, 4 has more invocations for small grids. */
+  readonly micro: number;
 }
 
 /** k of a slab. */
@@ -22,10 +24,20 @@ export const SLAB = 16;
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-export const threadsOf = ({ bm, bn }: BlockTile): number => (bm * bn) / 64;
+export const threadsOf = ({ bm, bn, micro }: BlockTile): number => (bm * bn) / micro ** 2;
+
+/** Invocations across a tile: invocation t has the columns 4 · (t mod across) …, and BN / 2 further on where micro is 8. */
+export const acrossOf = ({ bn, micro }: BlockTile): number => bn / micro;
+
+/** In the names of texts and tests. */
+export const nameOf = ({ bm, bn, micro }: BlockTile): string => `${bm}x${bn}x${micro}`;
 
 /** The tile among a variant's constants. */
-export const blockTileOf = ({ bm, bn }: Constants): BlockTile => ({ bm: Number(bm), bn: Number(bn) });
+export const blockTileOf = ({ bm, bn, micro = 8 }: Constants): BlockTile => ({
+  bm: Number(bm),
+  bn: Number(bn),
+  micro: Number(micro),
+});
 
 /** Of both slabs, twice. */
 export const slabBytes = ({ bm, bn }: BlockTile): number => 2 * 4 * SLAB * (bm + bn);
@@ -50,9 +62,9 @@ fn tileOf(index: u32, rows: u32, columns: u32) -> vec2u {
  * channel, window) is paid once.
  */
 export function tileText(tile: BlockTile, walks = false): string {
-  const { bm, bn } = tile;
+  const { bm, bn, micro } = tile;
   const threads = threadsOf(tile);
-  const across = bn / 8;
+  const across = acrossOf(tile);
   const quads = SLAB / 4;
   const leftBlocks = (bm / 4) * quads;
   const blocks = leftBlocks + (bn / 4) * quads;
@@ -65,11 +77,10 @@ export function tileText(tile: BlockTile, walks = false): string {
         const index = first === 0 ? 'thread' : `(thread + ${first}u)`;
         const onLeft = `{ ${left(s, `${index} / ${quads}u`)} }`;
         const onRight = right && `{ ${right(s, `(${index} - ${leftBlocks}u) / ${quads}u`)} }`;
+        const guarded = onRight && (end <= blocks ? onRight : `if (thread < ${blocks - first}u) ${onRight}`);
         if (end <= leftBlocks) return onLeft;
-        if (first < leftBlocks)
-          return `if (thread < ${leftBlocks - first}u) ${onLeft}${onRight ? ` else ${onRight}` : ''}`;
-        if (!onRight) return '';
-        return end <= blocks ? onRight : `if (thread < ${blocks - first}u) ${onRight}`;
+        if (first >= leftBlocks) return guarded;
+        return `if (thread < ${leftBlocks - first}u) ${onLeft}${guarded ? ` else ${guarded}` : ''}`;
       })
       .filter(Boolean)
       .join('\n');
@@ -89,7 +100,11 @@ ${range(4)
   .map((q) => `  ${side.toLowerCase()}Slab[at + ${q * width}u] = block[${q}];`)
   .join('\n')}
 }`;
-  const rows = range(8);
+  const rows = range(micro);
+  const halves = range(micro / 4);
+  /** A line for each half of the rows and each of the columns. */
+  const eachHalf = (line: (side: 'a' | 'b', h: number) => string): string =>
+    halves.flatMap((h) => [line('a', h), line('b', h)]).join('\n');
   return `
 // [buffer][k][block of 4], where block b of line k stands at b ^ (k / 4 · 2): of the 8 invocations that store vec4 at a time,
 // 4 have different k / 4 and the same block, whose places would else fall into the same banks.
@@ -103,7 +118,7 @@ ${keepText('Right', bn / 4)}
 fn multiplyTile(thread: u32, firstK: u32, lastK: u32, start0: vec4f, start1: vec4f) {
   let tx = thread % ${across}u;
   let ty = thread / ${across}u;
-${rows.map((r) => `  var c${r}0 = start0; var c${r}1 = start1;`).join('\n')}
+${rows.map((r) => halves.map((h) => `  var c${r}${h} = start${h};`).join(' ')).join('\n')}
   // Neighbouring invocations load neighbouring k of a line, then the next line.
   let ownK = thread % ${quads}u * 4u;
   let spread = ownK / 2u;
@@ -121,17 +136,17 @@ ${walks ? '  advance();' : ''}
 ${fetch(`k + ${SLAB}u + ownK`)}
     }
     for (var quad = 0u; quad < ${quads}u; quad++) {
-      let top = ty ^ (quad * 2u);
-      let bottom = (ty + ${bm / 8}u) ^ (quad * 2u);
-      let west = tx ^ (quad * 2u);
-      let east = (tx + ${across}u) ^ (quad * 2u);
+${eachHalf((side, h) => {
+  const own = side === 'a' ? `ty + ${(h * bm) / micro}u` : `tx + ${h * across}u`;
+  return `      let ${side}${h}At = (${own}) ^ (quad * 2u);`;
+})}
       for (var q = 0u; q < 4u; q++) {
         let line = buffer * ${SLAB}u + quad * 4u + q;
-        let a0 = leftSlab[line * ${bm / 4}u + top];
-        let a1 = leftSlab[line * ${bm / 4}u + bottom];
-        let b0 = rightSlab[line * ${bn / 4}u + west];
-        let b1 = rightSlab[line * ${bn / 4}u + east];
-${rows.map((r) => `        c${r}0 += a${r >> 2}[${r % 4}] * b0; c${r}1 += a${r >> 2}[${r % 4}] * b1;`).join('\n')}
+${eachHalf((side, h) => {
+  const [slab, width] = side === 'a' ? ['leftSlab', bm / 4] : ['rightSlab', bn / 4];
+  return `        let ${side}${h} = ${slab}[line * ${width}u + ${side}${h}At];`;
+})}
+${rows.map((r) => `        ${halves.map((h) => `c${r}${h} += a${r >> 2}[${r % 4}] * b${h};`).join(' ')}`).join('\n')}
       }
     }
     buffer = 1u - buffer;
@@ -143,7 +158,7 @@ ${keep('buffer')}
 ${rows
   .map((r) => {
     const row = `ty * 4u + ${(r >> 2) * (bm / 2) + (r % 4)}u`;
-    return `  store(${row}, tx, c${r}0); store(${row}, tx + ${across}u, c${r}1);`;
+    return `  ${halves.map((h) => `store(${row}, tx + ${h * across}u, c${r}${h});`).join(' ')}`;
   })
   .join('\n')}
 }

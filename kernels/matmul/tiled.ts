@@ -2,7 +2,7 @@ import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type Form, formOf, padded, paddingScratch } from './padding.ts';
-import { type BlockTile, blockTileOf, SLAB, slabBytes, threadsOf, tileText } from './tile.ts';
+import { acrossOf, type BlockTile, blockTileOf, nameOf, SLAB, slabBytes, threadsOf, tileText } from './tile.ts';
 
 function tiledMatmulText(form: Form, tile: BlockTile): string {
   // Operands stored with k along the rows come as four vec4 along k, to be transposed.
@@ -18,7 +18,7 @@ function tiledMatmulText(form: Form, tile: BlockTile): string {
   return ${alongK ? `transpose(${loaded})` : loaded};
 }`;
   };
-  return `// matmul, ${form}: out[b] = f(left[b] · right[b] + bias), a workgroup per tile of ${tile.bm} × ${tile.bn}, 8 × 8 per invocation.
+  return `// matmul, ${form}: out[b] = f(left[b] · right[b] + bias), a workgroup per tile of ${tile.bm} × ${tile.bn}, ${tile.micro} × ${tile.micro} per invocation.
 // Pitches and strides are in vec4; k and the pitches are multiples of 4 numbers, padded with zeros where need be.
 // k may be split into parts; each writes its own partial product (the first with the bias), to be summed in order.
 requires immediate_address_space;
@@ -72,21 +72,21 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let firstK = part * params.part;
   let lastK = min(firstK + params.part, params.k); // uniform, which a private variable would not be
   endK = lastK;
-  let column = firstColumn / 4u + thread % ${tile.bn / 8}u;
+  let column = firstColumn / 4u + thread % ${acrossOf(tile)}u;
   let first = part == 0u;
   multiplyTile(
     thread, firstK, lastK,
-    select(vec4f(0.0), bias[column], first), select(vec4f(0.0), bias[column + ${tile.bn / 8}u], first),
+    select(vec4f(0.0), bias[column], first), select(vec4f(0.0), bias[column + ${acrossOf(tile)}u], first),
   );
 }
 `;
 }
 
 /**
- * Workgroups of 256 invocations that a product wants to be cut into, or as many invocations in smaller ones: two on each of
- * the 132 multiprocessors of an H100 or H200. WebGPU does not say how many there are; a smaller GPU loses little by more.
+ * Invocations that a product wants: two workgroups of 256 on each of the 132 multiprocessors of an H100 or H200. WebGPU does not
+ * say how many there are; a smaller GPU loses little by more.
  */
-const WORKGROUPS = 256;
+const INVOCATIONS = 256 * 256;
 
 /** A part of less k does not pay for its partial result. */
 const mostParts = (k: number): number => Math.max(1, Math.min(Math.floor(k / 256), 1024));
@@ -95,9 +95,9 @@ const mostParts = (k: number): number => Math.max(1, Math.min(Math.floor(k / 256
 const ADDED = 64;
 
 /**
- * Tiles, the expected best first: that with the fewest products, padding included, each step of k reckoned with the loads
- * of its bm + bn numbers at 8 products apiece, over the share of WORKGROUPS that the grid can fill, k split where `depth`
- * says that it may be. A reckoning, not a measurement: the tuner measures all.
+ * Tiles, the expected best first: that with the fewest products, padding included, each step of k reckoned with its loads
+ * at 8 products a number from memory and 1 a number from workgroup memory, over the share of invocations wanted that the
+ * grid has, k split where `depth` says that it may be. A reckoning, not a measurement: the tuner measures all.
  */
 export function blockTiles(
   rows: number,
@@ -105,17 +105,19 @@ export function blockTiles(
   batch: number,
   traits: DeviceTraits,
   depth = 0,
-): { bm: number; bn: number }[] {
-  const cost = ({ bm, bn }: BlockTile): number => {
+): { bm: number; bn: number; micro: number }[] {
+  const cost = (tile: BlockTile): number => {
+    const { bm, bn, micro } = tile;
     const count = Math.ceil(rows / bm) * Math.ceil(columns / bn) * batch;
-    const filled = Math.min(1, (count * mostParts(depth)) / WORKGROUPS);
-    return (count * (bm * bn + 8 * (bm + bn))) / filled;
+    const filled = Math.min(1, (count * mostParts(depth) * threadsOf(tile)) / INVOCATIONS);
+    return (count * bm * bn * (1 + 8 / bm + 8 / bn + 1 / micro)) / filled;
   };
   return [
-    { bm: 128, bn: 128 },
-    { bm: 128, bn: 64 },
-    { bm: 64, bn: 64 },
-    { bm: 32, bn: 128 },
+    { bm: 128, bn: 128, micro: 8 },
+    { bm: 128, bn: 64, micro: 8 },
+    { bm: 64, bn: 64, micro: 8 },
+    { bm: 64, bn: 64, micro: 4 },
+    { bm: 32, bn: 128, micro: 4 },
   ]
     .filter((tile) => threadsOf(tile) <= traits.maxInvocations && slabBytes(tile) <= traits.maxWorkgroupStorage)
     .filter(({ bm, bn }) => Math.max(rows / bm, columns / bn) <= 65_535)
@@ -124,7 +126,7 @@ export function blockTiles(
 
 /** Parts along k: enough invocations to fill a GPU, each long enough to be worth its partial result. */
 export function partsOf(workgroups: number, k: number, threads: number): Parts {
-  const enough = Math.ceil((256 * WORKGROUPS) / (workgroups * threads));
+  const enough = Math.ceil(INVOCATIONS / (workgroups * threads));
   const part = Math.ceil(k / Math.min(enough, mostParts(k)) / SLAB) * SLAB;
   const parts = Math.ceil(k / part);
   if (parts <= ADDED) return { part, parts };
@@ -159,9 +161,7 @@ export function tiledProduct(product: TiledProduct, tile: BlockTile): Pass[] {
   const { part, parts } = split;
   return [
     {
-      source: generated(import.meta.url, `matmul/tiled-${form}-${tile.bm}x${tile.bn}`, () =>
-        tiledMatmulText(form, tile),
-      ),
+      source: generated(import.meta.url, `matmul/tiled-${form}-${nameOf(tile)}`, () => tiledMatmulText(form, tile)),
       bind: { ...bind, ...(parts > 1 && { out: 'partials' }) },
       params: { ...params, part, ...(parts > 1 && { slope: 1 }) },
       workgroups: [x, y, params.batch * parts],
@@ -185,7 +185,7 @@ function productOf(p: Params): TiledProduct {
 
 export const tiledMatmul: Variant = {
   name: 'tiled',
-  adds: 'tiles in workgroup memory, 8 × 8 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
+  adds: 'tiles in workgroup memory, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
   supports: (p, traits) =>
     !(p.transposeLeft && p.transposeRight) && blockTiles(p.m, p.n, p.batch, traits).length > 0 && p.batch <= 65_535,
   family: 'tiled',

@@ -3,6 +3,7 @@ import { type Device, linear, matmul, openDevice, type Tensor, tensor } from '..
 import { runMatmul } from '../../engine/ops/matmul.ts';
 import { Tensor as T } from '../../engine/tensor.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
+import { blockTiles } from '../../kernels/matmul/tiled.ts';
 import { expectClose } from '../expect-close.ts';
 import { samples } from '../gradcheck.ts';
 
@@ -68,13 +69,9 @@ describe('every variant of matmul against the naive one', () => {
     const run = (): Promise<Float32Array> => linear(x, w, b, { activation: 'leakyRelu' }).floats();
     device.tuner.force('matmul', 'naive');
     const expected = await run();
-    for (const [bm, bn] of [
-      [128, 128],
-      [128, 64],
-      [32, 128],
-    ]) {
-      device.tuner.force('matmul', 'tiled', { bm, bn });
-      expectClose(await run(), expected, { atol: 1100 * 2 ** -24, label: `tiled ${bm} × ${bn}` });
+    for (const tile of blockTiles(130, 140, 1, device.traits)) {
+      device.tuner.force('matmul', 'tiled', tile);
+      expectClose(await run(), expected, { atol: 1100 * 2 ** -24, label: `tiled ${JSON.stringify(tile)}` });
     }
     device.tuner.force('matmul', undefined);
   });
