@@ -109,8 +109,8 @@ function winogradTiled(transposed: boolean): Variant<ConvParam> {
     supports,
     suits,
     tiles: (p, traits) => {
-      const { dst } = sides(p);
-      return tilesFor([p.batch, dst.h, dst.w], (m, tiles) => blockTiles(tiles, dst.channels, (m + 2) ** 2, traits)[0]);
+      const { src, dst } = sides(p);
+      return tilesFor([p.batch, dst.h, dst.w], (m, tiles) => blockTiles(tiles, dst.channels, (m + 2) ** 2, traits, src.channels)[0]);
     },
     scratch: (p, tile) => {
       const { chunk, chunks } = chunksOf(p, tile);

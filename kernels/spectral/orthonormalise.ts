@@ -1,7 +1,5 @@
-import { type DeviceTraits, defineKernel, wgsl } from '../kernel.ts';
-
-/** Invocations of the only workgroup. */
-const sizeOf = ({ maxInvocations }: DeviceTraits): number => (maxInvocations >= 512 ? 512 : 256);
+import { defineKernel, wgsl } from '../kernel.ts';
+import { registersVariant } from './orthonormalise-registers.ts';
 
 export const orthonormaliseKernel = defineKernel({
   name: 'orthonormalise',
@@ -21,18 +19,6 @@ export const orthonormaliseKernel = defineKernel({
       supports: ({ rows, columns }) => columns % 4 === 0 && rows <= 512,
       passes: () => [{ source: wgsl(import.meta.url, 'orthonormalise-vec4.wgsl'), workgroups: [1] }],
     },
-    {
-      name: 'team',
-      adds: 'GPUs: a column shared by as many invocations as the workgroup has for it, one sum for its norm and its products',
-      supports: ({ rows, columns }, traits) => columns % 4 === 0 && rows <= 512 && columns <= 4 * sizeOf(traits),
-      suits: (_params, { family }) => family === 'tiled',
-      passes: ({ columns }, _tile, traits) => [
-        {
-          source: wgsl(import.meta.url, 'orthonormalise-team.wgsl'),
-          constants: { SIZE: sizeOf(traits), ACROSS: 2 ** Math.ceil(Math.log2(columns / 4)) },
-          workgroups: [1],
-        },
-      ],
-    },
+    registersVariant,
   ],
 });
