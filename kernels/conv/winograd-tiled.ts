@@ -52,9 +52,9 @@ const supports = (p: Params, traits: DeviceTraits): boolean =>
   isWinogradShape(p, traits) && blockTiles(1, 1, 1, traits).length > 0;
 
 /**
- * The products saved must be more than the transforms move: reckoned for 67 TFLOP/s and 4.8 TB/s (H200) that is from about
- * 40 channels on. With fewer tiles than a block has rows it runs half empty, and little work is over before the
- * five dispatches are. Unmeasured; the tuner decides where it may.
+ * The products saved must take longer than what the transforms move: at an H200's paper rates, 67 TFLOP/s and 4.8 TB/s, they
+ * do from about 45 channels on. With fewer tiles than a block has rows it runs half empty, and little work is over
+ * before the dispatches are. Reckoned, not measured; the tuner decides where it may.
  */
 const suits = (p: Params, traits: DeviceTraits): boolean =>
   traits.family === 'tiled' &&
@@ -110,7 +110,10 @@ function winogradTiled(transposed: boolean): Variant<ConvParam> {
     suits,
     tiles: (p, traits) => {
       const { src, dst } = sides(p);
-      return tilesFor([p.batch, dst.h, dst.w], (m, tiles) => blockTiles(tiles, dst.channels, (m + 2) ** 2, traits, src.channels)[0]);
+      return tilesFor(
+        [p.batch, dst.h, dst.w],
+        (m, tiles) => blockTiles(tiles, dst.channels, (m + 2) ** 2, traits, src.channels)[0],
+      );
     },
     scratch: (p, tile) => {
       const { chunk, chunks } = chunksOf(p, tile);
