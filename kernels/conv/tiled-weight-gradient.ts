@@ -47,6 +47,8 @@ fn rightBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
   return mat4x4f(gradient4(k, column), gradient4(k + 1u, column), gradient4(k + 2u, column), gradient4(k + 3u, column));
 }
 
+fn start(column4: u32) -> vec4f { return vec4f(0.0); }
+
 fn store(row: u32, column4: u32, value: vec4f) {
   let r = firstRow + row;
   let c = firstColumn / 4u + column4;
@@ -66,7 +68,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   firstRow = place.x * ${tile.bm}u;
   firstColumn = place.y * ${tile.bn}u;
   outAt = part * rowCount() * params.dstC + group * params.columns;
-  multiplyTile(thread, firstK, lastK, vec4f(0.0), vec4f(0.0));
+  multiplyTile(thread, firstK, lastK);
 }
 `;
 

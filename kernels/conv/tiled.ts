@@ -1,5 +1,5 @@
 import { generated } from '../kernel.ts';
-import { acrossOf, type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
+import { type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles } from '../matmul/tiled.ts';
 import { type GatherRung, gatherText, gatherVariant, PANEL } from './gather.ts';
 
@@ -73,6 +73,8 @@ fn rightBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
   return mat4x4f(weight[at], weight[at + ${PANEL / 4}u], weight[at + ${(2 * PANEL) / 4}u], weight[at + ${(3 * PANEL) / 4}u]);
 }
 
+fn start(column4: u32) -> vec4f { return bias[walk.group * params.columns + firstColumn / 4u + column4]; }
+
 fn store(row: u32, column4: u32, value: vec4f) {
   let c = firstColumn / 4u + column4;
   let at = rowAt(firstRow + row, walk).out;
@@ -94,8 +96,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   endK = lastK;
   firstRow = place.x * ${tile.bm}u;
   firstColumn = place.y * ${tile.bn}u;
-  let column = here.group * params.columns + firstColumn / 4u + thread % ${acrossOf(tile)}u;
-  multiplyTile(thread, 0u, lastK, bias[column], bias[column + ${acrossOf(tile)}u]);
+  multiplyTile(thread, 0u, lastK);
 }
 `;
 

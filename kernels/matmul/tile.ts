@@ -8,7 +8,8 @@ import type { Constants } from '../kernel.ts';
  *
  * The kernel around it supplies `leftBlock(slot, block, k)` and `rightBlock(slot, block, k)`, each a mat4x4f whose column j holds
  * four neighbouring rows (columns) 4·block … of the tile at k + j, zeros outside; `prepare(slot, block)`, what can be known
- * of a left block before the loop; `store(row, column4, value)`, rows counted in the tile, and `firstK`, `lastK`. Where BN is
+ * of a left block before the loop; `start(column4)`, from where the sums of four columns start; `store(row, column4, value)`;
+ * rows and columns counted in the tile, and `firstK`, `lastK`. Where BN is
  * at least 64, an invocation has no more than one left block, in slot 0: what `prepare` finds fits plain variables, which
  * stay in registers as an array indexed by the slot might not.
  */
@@ -25,9 +26,6 @@ export const SLAB = 16;
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export const threadsOf = ({ bm, bn, micro }: BlockTile): number => (bm * bn) / micro ** 2;
-
-/** Invocations across a tile: invocation t has the columns 4 · (t mod across) …, and BN / 2 further on where micro is 8. */
-export const acrossOf = ({ bn, micro }: BlockTile): number => bn / micro;
 
 /** In the names of texts and tests. */
 export const nameOf = ({ bm, bn, micro }: BlockTile): string => `${bm}x${bn}x${micro}`;
@@ -64,7 +62,7 @@ fn tileOf(index: u32, rows: u32, columns: u32) -> vec2u {
 export function tileText(tile: BlockTile, walks = false): string {
   const { bm, bn, micro } = tile;
   const threads = threadsOf(tile);
-  const across = acrossOf(tile);
+  const across = bn / micro;
   const quads = SLAB / 4;
   const leftBlocks = (bm / 4) * quads;
   const blocks = leftBlocks + (bn / 4) * quads;
@@ -115,9 +113,20 @@ ${keepText('Left', bm / 4)}
 
 ${keepText('Right', bn / 4)}
 
-fn multiplyTile(thread: u32, firstK: u32, lastK: u32, start0: vec4f, start1: vec4f) {
-  let tx = thread % ${across}u;
-  let ty = thread / ${across}u;
+// Which rows and columns, by fours: 32 neighbours have 4 × 8 of them, two of them each the same columns, so that what
+// they read of a slab line together are few and short runs.
+fn ownPlace(thread: u32) -> vec2u {
+  let warp = thread / 32u;
+  let row = thread % 32u / 16u * 2u + thread % 2u;
+  let column = thread / 2u % 8u;
+  return vec2u(warp / ${across / 8}u * 4u + row, warp % ${across / 8}u * 8u + column);
+}
+
+fn multiplyTile(thread: u32, firstK: u32, lastK: u32) {
+  let place = ownPlace(thread);
+  let ty = place.x;
+  let tx = place.y;
+${halves.map((h) => `  let start${h} = start(tx + ${h * across}u);`).join('\n')}
 ${rows.map((r) => halves.map((h) => `  var c${r}${h} = start${h};`).join(' ')).join('\n')}
   // Neighbouring invocations load neighbouring k of a line, then the next line.
   let ownK = thread % ${quads}u * 4u;

@@ -2,7 +2,7 @@ import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type Form, formOf, padded, paddingScratch } from './padding.ts';
-import { acrossOf, type BlockTile, blockTileOf, nameOf, SLAB, slabBytes, threadsOf, tileText } from './tile.ts';
+import { type BlockTile, blockTileOf, nameOf, SLAB, slabBytes, threadsOf, tileText } from './tile.ts';
 
 function tiledMatmulText(form: Form, tile: BlockTile): string {
   // Operands stored with k along the rows come as four vec4 along k, to be transposed.
@@ -43,11 +43,14 @@ var<private> firstRow: u32;
 var<private> firstColumn: u32;
 var<private> outAt: u32;
 var<private> endK: u32;
+var<private> startsHere: bool;
 
 ${block('left', form !== 'tn', 'params.m')}
 ${block('right', form === 'nt', 'params.n')}
 
 fn prepare(slot: u32, block: u32) {}
+
+fn start(column4: u32) -> vec4f { return select(vec4f(0.0), bias[firstColumn / 4u + column4], startsHere); }
 
 fn store(row: u32, column4: u32, value: vec4f) {
   let r = firstRow + row;
@@ -72,12 +75,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let firstK = part * params.part;
   let lastK = min(firstK + params.part, params.k); // uniform, which a private variable would not be
   endK = lastK;
-  let column = firstColumn / 4u + thread % ${acrossOf(tile)}u;
-  let first = part == 0u;
-  multiplyTile(
-    thread, firstK, lastK,
-    select(vec4f(0.0), bias[column], first), select(vec4f(0.0), bias[column + ${acrossOf(tile)}u], first),
-  );
+  startsHere = part == 0u;
+  multiplyTile(thread, firstK, lastK);
 }
 `;
 }
