@@ -3,6 +3,8 @@ import { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2
 import type { EpilogueOptions } from '../ops/epilogue.ts';
 import { linear } from '../ops/linear.ts';
 import { batchNorm, instanceNorm } from '../ops/norm.ts';
+import { batchNormMaxPool2d } from '../ops/norm-pool.ts';
+import { maxPool2d } from '../ops/pool.ts';
 import { neg, reciprocal, sqrt } from '../ops/unary.ts';
 import { platform } from '../platform.ts';
 import { defaultGenerator, type Generator } from '../random.ts';
@@ -186,9 +188,19 @@ export class BatchNorm extends Module {
     };
   }
 
-  forward(x: Tensor): Tensor {
+  #norm() {
     const { weight, bias, running_mean: runningMean, running_var: runningVar, training } = this;
-    return batchNorm(x, { weight, bias, runningMean, runningVar, training, ...this.#options });
+    return { weight, bias, runningMean, runningVar, training, ...this.#options };
+  }
+
+  forward(x: Tensor): Tensor {
+    return batchNorm(x, this.#norm());
+  }
+
+  /** The largest of this(x) in windows side by side, in one kernel each way (`NORM_POOL=0`: one after the other). */
+  forwardMaxPool(x: Tensor, kernelSize: number): Tensor {
+    if (platform().env('NORM_POOL') === '0') return maxPool2d(this.forward(x), { kernelSize });
+    return batchNormMaxPool2d(x, { ...this.#norm(), kernelSize });
   }
 }
 
