@@ -30,6 +30,7 @@ const cases: Case[] = [
   { name: 'smaller than a tile', batch: 5, h: 3, w: 2, cin: 8, cout: 100, padding: [1, 1] },
   // 2025 tiles of 4 × 4; a chunk of up to 32 channels takes 1820
   { name: 'several chunks', batch: 1, h: 178, w: 179, cin: 4, cout: 8, padding: [1, 1] },
+  { name: 'a panel of tiles and eight more', batch: 1, h: 20, w: 32, cin: 12, cout: 36, padding: [1, 1] },
   { name: 'deep', batch: 1, h: 12, w: 12, cin: 256, cout: 64, padding: [1, 1] },
 ];
 
