@@ -91,12 +91,12 @@ export class Network extends Module {
       const [name, module] = this.#layers[i];
       const next = this.#layers[i + 1]?.[1];
       // Two layers in one pass, where nobody looks in between: a batch norm inside the convolution before it (evaluation), a
-      // pooling inside the batch norm before it.
+      // pooling with the norm or the activation before it.
       const joins = name !== tap;
       if (joins && module instanceof Conv2d && next instanceof BatchNorm && next.folds) {
         output = module.forwardNorm(output, next);
         i++;
-      } else if (joins && module instanceof BatchNorm && next instanceof MaxPool2d) {
+      } else if (joins && (module instanceof BatchNorm || module instanceof Conv2d) && next instanceof MaxPool2d) {
         output = module.forwardMaxPool(output, next.kernelSize);
         i++;
       } else output = module.forward(output);

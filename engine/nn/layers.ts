@@ -26,6 +26,9 @@ export interface WeightOptions {
   readonly generator?: Generator;
 }
 
+/** Whether a pooling may take part in the layer before it. */
+const fusesPools = (): boolean => platform().env('FUSE_POOL') !== '0';
+
 const makeWeight = (
   shape: readonly number[],
   layout: Layout,
@@ -93,6 +96,18 @@ export class Conv2d extends Module {
 
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight, this.bias, this.#options);
+  }
+
+  /**
+   * The largest of this(x) in windows side by side. An activation that keeps the order of values runs after the pooling, on
+   * a fraction of the values, and what the convolution made is not kept for the backward pass (`FUSE_POOL=0`: before it).
+   */
+  forwardMaxPool(x: Tensor, kernelSize: number): Tensor {
+    const { activation = 'none', negativeSlope } = this.#options;
+    const keepsOrder = activation === 'none' || activation === 'relu' || activation === 'leakyRelu';
+    if (!keepsOrder || !fusesPools()) return maxPool2d(this.forward(x), { kernelSize });
+    const y = conv2d(x, this.weight, this.bias, { ...this.#options, activation: 'none' });
+    return maxPool2d(y, { kernelSize, activation, negativeSlope });
   }
 
   /** norm(this(x)), in one pass where the norm folds. */
@@ -197,9 +212,9 @@ export class BatchNorm extends Module {
     return batchNorm(x, this.#norm());
   }
 
-  /** The largest of this(x) in windows side by side, in one kernel each way (`NORM_POOL=0`: one after the other). */
+  /** The largest of this(x) in windows side by side, in one kernel each way (`FUSE_POOL=0`: one after the other). */
   forwardMaxPool(x: Tensor, kernelSize: number): Tensor {
-    if (platform().env('NORM_POOL') === '0') return maxPool2d(this.forward(x), { kernelSize });
+    if (!fusesPools()) return maxPool2d(this.forward(x), { kernelSize });
     return batchNormMaxPool2d(x, { ...this.#norm(), kernelSize });
   }
 }

@@ -144,12 +144,12 @@ it('refuses what does not fit, and says what would', () => {
   expect(() => batchNormMaxPool2d(tensor([1, 2]))).toThrow(/x is \[2\]/);
 });
 
-it('NORM_POOL=0 runs one after the other', async () => {
+it('FUSE_POOL=0 runs one after the other', async () => {
   const norm = new BatchNorm(4, { activation: 'relu' });
   const x = tensor(samples(2 * 6 * 6 * 4, 3), [2, 6, 6, 4]);
   const kernels = async (): Promise<string[]> =>
     (await device.profile(async () => void (await norm.forwardMaxPool(x, 2).data()))).map(({ kernel }) => kernel);
   expect(await kernels()).toContain('normMaxPool');
-  vi.stubEnv('NORM_POOL', '0');
+  vi.stubEnv('FUSE_POOL', '0');
   expect(await kernels()).toContain('maxPool');
 });
