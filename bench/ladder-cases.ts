@@ -199,6 +199,14 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    title: 'batch norm + ReLU + max pool 2×2 8×56×56×64',
+    kernels: ['normMaxPool', 'normMaxPoolGradientSums', 'normMaxPoolGradient'],
+    make: () => {
+      const [x, bias] = [normal(8, 56, 56, 64), normal(64)];
+      return () => back(k.batchNormMaxPool2d(x, { bias, training: true, activation: 'relu' }));
+    },
+  },
+  {
     title: 'max pool 2×2 8×56×56×64',
     kernels: ['maxPool', 'maxPoolBackward'],
     make: () => {

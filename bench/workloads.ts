@@ -146,8 +146,7 @@ export const smallCnn = (batch = 64): Workload => ({
     const images = pictures(batch, 28, 28, 1);
     const targets = pictures(batch, 10);
     const program = k.program(() => {
-      const h = k.maxPool2d(c1.forward(images), { kernelSize: 2 });
-      const out = dense.forward(k.flatten(k.maxPool2d(c2.forward(h), { kernelSize: 2 })));
+      const out = dense.forward(k.flatten(c2.forwardMaxPool(c1.forwardMaxPool(images, 2), 2)));
       const loss = k.mseLoss(out, targets);
       k.backward(loss);
       optimizer.step();

@@ -53,6 +53,7 @@ export { linear } from './ops/linear.ts';
 export { matmul } from './ops/matmul.ts';
 export { argmax, confusionInto, correctCount } from './ops/metrics.ts';
 export { type BatchNormOptions, batchNorm, type InstanceNormOptions, instanceNorm } from './ops/norm.ts';
+export { type BatchNormMaxPoolOptions, batchNormMaxPool2d } from './ops/norm-pool.ts';
 export { type Padding, reflectionPad2d, zeroPad2d } from './ops/pad.ts';
 export {
   adaptiveAvgPool2d,

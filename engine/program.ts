@@ -2,9 +2,12 @@ import { KernelError } from './errors.ts';
 import { platform } from './platform.ts';
 import type { Command, HostEffect } from './runtime/commands.ts';
 import type { Device } from './runtime/device.ts';
+import { takeOver } from './runtime/in-place.ts';
 import type { Dispatch, HostSlot } from './runtime/lower.ts';
 import type { Storage } from './runtime/memory.ts';
 import { assignBuffers, lifetimes } from './runtime/plan.ts';
+import { postpone } from './runtime/postpone.ts';
+import { recompute } from './runtime/recompute.ts';
 import { reduce } from './runtime/reuse.ts';
 import { type WarmProgress, warmUp } from './runtime/warm.ts';
 import { collectTouched } from './tape.ts';
@@ -191,12 +194,13 @@ class TracedProgram<T> implements Program<T> {
     const { dispatches, host } = await device.lower(commands);
     const outputStorages = new Set(outputs.map((t) => t.keep().storage));
     const isTemporary = (storage: Storage): boolean => !before.has(storage) && !outputStorages.has(storage);
-    const { each, once, sources, results } = reduce(dispatches, isTemporary);
+    const { each: needed, once, sources, results } = reduce(dispatches, isTemporary);
+    const isOwn = (storage: Storage): boolean => isTemporary(storage) && !results.has(storage);
+    const ordered = await takeOver(postpone(needed, isOwn), isOwn, device.shaders);
+    const each = recompute(ordered, isOwn, device.memory);
     const outside = [...lifetimes([...once, ...each]).keys()].filter((s) => before.has(s) && !outputStorages.has(s));
     for (const storage of outside) storage.retain();
-    const temporaries = [...lifetimes(each).values()].filter(
-      ({ storage }) => isTemporary(storage) && !results.has(storage),
-    );
+    const temporaries = [...lifetimes(each).values()].filter(({ storage }) => isOwn(storage));
     const buffers = assignBuffers(temporaries, each, device.memory);
     for (const storage of results) buffers.push(device.memory.materialise(storage));
     const bind = (list: readonly Dispatch[]): Bound => ({

@@ -94,6 +94,12 @@ export interface Kernel<B extends string = string, P extends string = string> {
   /** Buffers by the name that the WGSL uses, with access. A call may leave out a `read` buffer: it then binds zeros. */
   readonly bindings: Readonly<Record<B, Access>>;
   readonly params: Readonly<Record<P, ParamType>>;
+  /**
+   * Outputs that may take an input's place, by binding, the inputs in order of preference: in every rung each invocation
+   * reads an element of that input before it writes the same element of the output, and no other invocation reads it.
+   * Programs do so where the input is not needed afterwards.
+   */
+  readonly inPlace?: Readonly<Partial<Record<NoInfer<B>, readonly NoInfer<B>[]>>>;
   /** Floating-point operations and bytes that any algorithm must move, for GFLOP/s and GB/s. */
   readonly cost: (params: Readonly<Record<P, number>>) => { readonly flops: number; readonly bytes: number };
   /** Its inputs may be any floats, so the tuner may measure its rungs on random ones. */

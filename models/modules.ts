@@ -35,9 +35,12 @@ export class SEBlock extends Module {
   }
 }
 
+/** 2 × 2 maximum with stride 2. */
 export class MaxPool2d extends Module {
+  readonly kernelSize = 2;
+
   forward(x: Tensor): Tensor {
-    return maxPool2d(x, { kernelSize: 2 });
+    return maxPool2d(x, { kernelSize: this.kernelSize });
   }
 }
 

@@ -90,9 +90,14 @@ export class Network extends Module {
     for (let i = 0; i < this.#layers.length; i++) {
       const [name, module] = this.#layers[i];
       const next = this.#layers[i + 1]?.[1];
-      // A convolution does the batch norm after it, where that needs no pass of its own and nobody looks in between.
-      if (module instanceof Conv2d && next instanceof BatchNorm && name !== tap) {
+      // Two layers in one pass, where nobody looks in between: a batch norm inside the convolution before it (evaluation), a
+      // pooling with the norm or the activation before it.
+      const joins = name !== tap;
+      if (joins && module instanceof Conv2d && next instanceof BatchNorm && next.folds) {
         output = module.forwardNorm(output, next);
+        i++;
+      } else if (joins && (module instanceof BatchNorm || module instanceof Conv2d) && next instanceof MaxPool2d) {
+        output = module.forwardMaxPool(output, next.kernelSize);
         i++;
       } else output = module.forward(output);
       if (this.#layers[i][0] === tap) tapped = output;

@@ -3,6 +3,8 @@ import { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2
 import type { EpilogueOptions } from '../ops/epilogue.ts';
 import { linear } from '../ops/linear.ts';
 import { batchNorm, instanceNorm } from '../ops/norm.ts';
+import { batchNormMaxPool2d } from '../ops/norm-pool.ts';
+import { maxPool2d } from '../ops/pool.ts';
 import { neg, reciprocal, sqrt } from '../ops/unary.ts';
 import { platform } from '../platform.ts';
 import { defaultGenerator, type Generator } from '../random.ts';
@@ -23,6 +25,9 @@ export interface WeightOptions {
   /** Default: the default generator (manualSeed). */
   readonly generator?: Generator;
 }
+
+/** Whether a pooling may take part in the layer before it. */
+const fusesPools = (): boolean => platform().env('FUSE_POOL') !== '0';
 
 const makeWeight = (
   shape: readonly number[],
@@ -91,6 +96,18 @@ export class Conv2d extends Module {
 
   forward(x: Tensor): Tensor {
     return conv2d(x, this.weight, this.bias, this.#options);
+  }
+
+  /**
+   * The largest of this(x) in windows side by side. An activation that keeps the order of values runs after the pooling, on
+   * a fraction of the values, and what the convolution made is not kept for the backward pass (`FUSE_POOL=0`: before it).
+   */
+  forwardMaxPool(x: Tensor, kernelSize: number): Tensor {
+    const { activation = 'none', negativeSlope } = this.#options;
+    const keepsOrder = activation === 'none' || activation === 'relu' || activation === 'leakyRelu';
+    if (!keepsOrder || !fusesPools()) return maxPool2d(this.forward(x), { kernelSize });
+    const y = conv2d(x, this.weight, this.bias, { ...this.#options, activation: 'none' });
+    return maxPool2d(y, { kernelSize, activation, negativeSlope });
   }
 
   /** norm(this(x)), in one pass where the norm folds. */
@@ -186,9 +203,19 @@ export class BatchNorm extends Module {
     };
   }
 
-  forward(x: Tensor): Tensor {
+  #norm() {
     const { weight, bias, running_mean: runningMean, running_var: runningVar, training } = this;
-    return batchNorm(x, { weight, bias, runningMean, runningVar, training, ...this.#options });
+    return { weight, bias, runningMean, runningVar, training, ...this.#options };
+  }
+
+  forward(x: Tensor): Tensor {
+    return batchNorm(x, this.#norm());
+  }
+
+  /** The largest of this(x) in windows side by side, in one kernel each way (`FUSE_POOL=0`: one after the other). */
+  forwardMaxPool(x: Tensor, kernelSize: number): Tensor {
+    if (!fusesPools()) return maxPool2d(this.forward(x), { kernelSize });
+    return batchNormMaxPool2d(x, { ...this.#norm(), kernelSize });
   }
 }
 

@@ -14,6 +14,7 @@ import { lowRankLogEigOp } from './low-rank-log-eig.ts';
 import { matmulOp } from './matmul.ts';
 import { argmaxOp, correctCountOp } from './metrics.ts';
 import { normOp } from './norm.ts';
+import { normMaxPoolOp } from './norm-pool.ts';
 import { padOp } from './pad.ts';
 import { adaptiveAvgPool2dOp, avgPool2dOp, maxPool2dOp } from './pool.ts';
 import { amaxOp, aminOp, meanOp, sumOp } from './reduce.ts';
@@ -78,6 +79,7 @@ export const ops = {
   mseLoss: mseLossOp,
   mul: mulOp,
   norm: normOp,
+  normMaxPool: normMaxPoolOp,
   pad2d: padOp,
   permute: permuteOp,
   pow: powOp,

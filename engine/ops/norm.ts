@@ -64,18 +64,63 @@ const viewOf = (shape: Shape, per: NormAttributes['per']): { groups: number; row
 };
 
 /** weight, bias and residual among the inputs after x, in that order, those that are there. */
-const operands = (inputs: readonly Tensor[], a: NormAttributes) => {
+export const operands = (inputs: readonly Tensor[], a: NormAttributes) => {
   const rest = inputs.slice(1);
   const weight = a.weighted ? rest.shift() : undefined;
   const bias = a.biased ? rest.shift() : undefined;
   return { weight, bias, residual: rest[0] };
 };
 
-const flagsOf = (a: NormAttributes) => ({
+export const flagsOf = (a: NormAttributes) => ({
   weighted: Number(a.weighted),
   biased: Number(a.biased),
   variance: Number(a.fixed !== undefined),
 });
+
+/** The statistics to normalise by: those given (`rstd` is then their variance), or the batch's, which move the running ones. */
+export function statisticsOf(x: Tensor, a: NormAttributes): { readonly mean: Tensor; readonly rstd: Tensor } {
+  if (a.fixed) return { mean: a.fixed.mean, rstd: a.fixed.variance };
+  const { device } = x;
+  const view = viewOf(x.shape, a.per);
+  const [mean, rstd, variance] = ['mean', 'rstd', 'variance'].map((what) =>
+    Tensor.empty([view.groups, view.channels], { device, label: `norm ${what}` }),
+  );
+  device.run(
+    normStatisticsKernel,
+    { x: x.storage, mean: mean.storage, variance: variance.storage, rstd: rstd.storage },
+    { ...view, eps: a.eps },
+  );
+  if (a.running) {
+    const { running } = a;
+    device.run(
+      runningStatisticsKernel,
+      {
+        mean: mean.storage,
+        variance: variance.storage,
+        runningMean: running.mean.storage,
+        runningVar: running.variance.storage,
+      },
+      { channels: view.channels, momentum: running.momentum, unbias: view.rows / Math.max(1, view.rows - 1) },
+    );
+  }
+  return { mean, rstd };
+}
+
+/** Gradients of weight and bias from the two sums of the backward pass. */
+export function vectorGradients(
+  sums: Tensor,
+  { groups, channels }: { readonly groups: number; readonly channels: number },
+): { readonly weight: Tensor; readonly bias: Tensor } {
+  const { device } = sums;
+  const bias = Tensor.empty([channels], { device, label: 'norm bias gradient' });
+  const weight = Tensor.empty([channels], { device, label: 'norm weight gradient' });
+  device.run(
+    normVectorGradientsKernel,
+    { sums: sums.storage, dBias: bias.storage, dWeight: weight.storage },
+    { groups, channels },
+  );
+  return { weight, bias };
+}
 
 export const normOp = defineOp<NormAttributes>({
   name: 'norm',
@@ -106,31 +151,7 @@ export const normOp = defineOp<NormAttributes>({
     const { device } = x;
     const { weight, bias, residual } = operands(inputs, a);
     const view = viewOf(x.shape, a.per);
-    let mean = a.fixed?.mean;
-    let rstd = a.fixed?.variance;
-    if (!mean || !rstd) {
-      const shape = [view.groups, view.channels];
-      mean = Tensor.empty(shape, { device, label: 'norm mean' });
-      rstd = Tensor.empty(shape, { device, label: 'norm rstd' });
-      const variance = Tensor.empty(shape, { device, label: 'norm variance' });
-      device.run(
-        normStatisticsKernel,
-        { x: x.storage, mean: mean.storage, variance: variance.storage, rstd: rstd.storage },
-        { ...view, eps: a.eps },
-      );
-      if (a.running) {
-        device.run(
-          runningStatisticsKernel,
-          {
-            mean: mean.storage,
-            variance: variance.storage,
-            runningMean: a.running.mean.storage,
-            runningVar: a.running.variance.storage,
-          },
-          { channels: view.channels, momentum: a.running.momentum, unbias: view.rows / Math.max(1, view.rows - 1) },
-        );
-      }
-    }
+    const { mean, rstd } = statisticsOf(x, a);
     device.run(
       normApplyKernel,
       {
@@ -177,13 +198,7 @@ export const normOp = defineOp<NormAttributes>({
       results[0] = dx;
     }
     if (vectorsNeeded && sums) {
-      const dBias = Tensor.empty([view.channels], { device, label: 'norm bias gradient' });
-      const dWeight = Tensor.empty([view.channels], { device, label: 'norm weight gradient' });
-      device.run(
-        normVectorGradientsKernel,
-        { sums: sums.storage, dBias: dBias.storage, dWeight: dWeight.storage },
-        { groups: view.groups, channels: view.channels },
-      );
+      const { weight: dWeight, bias: dBias } = vectorGradients(sums, view);
       if (a.weighted) results[1] = dWeight;
       if (a.biased) results[1 + Number(a.weighted)] = dBias;
     }
@@ -197,27 +212,36 @@ const slopeOf = ({ activation = 'none', negativeSlope = 0.01 }: Activated): numb
 
 const present = (...tensors: (Tensor | undefined)[]): Tensor[] => tensors.filter((t): t is Tensor => t !== undefined);
 
+/** x with the weight and bias there are, and what the op is told of a batch norm. */
+export function batchOperands(x: Tensor, options: BatchNormOptions): { inputs: Tensor[]; attributes: NormAttributes } {
+  const { weight, bias, runningMean, runningVar, training = false, momentum = 0.1, eps = 1e-5 } = options;
+  const kept = runningMean && runningVar ? { mean: runningMean, variance: runningVar } : undefined;
+  if (!kept && (runningMean || runningVar)) {
+    throw new ShapeError('batchNorm: runningMean and runningVar come together.', { remedy: 'Pass both or neither.' });
+  }
+  return {
+    inputs: [x, ...present(weight, bias)],
+    attributes: {
+      per: 'batch',
+      weighted: weight !== undefined,
+      biased: bias !== undefined,
+      added: false,
+      eps,
+      slope: slopeOf(options),
+      fixed: training ? undefined : kept,
+      running: training && kept ? { ...kept, momentum } : undefined,
+    },
+  };
+}
+
 /**
  * Batch normalisation over all axes but the last, with the activation fused. In training the variance that normalises
  * is biased and the running one unbiased, as in PyTorch. Under gradient accumulation each micro-batch is normalised by
  * its own statistics and moves the running ones by itself (docs/programs.md).
  */
 export function batchNorm(x: Tensor, options: BatchNormOptions = {}): Tensor {
-  const { weight, bias, runningMean, runningVar, training = false, momentum = 0.1, eps = 1e-5 } = options;
-  const kept = runningMean && runningVar ? { mean: runningMean, variance: runningVar } : undefined;
-  if (!kept && (runningMean || runningVar)) {
-    throw new ShapeError('batchNorm: runningMean and runningVar come together.', { remedy: 'Pass both or neither.' });
-  }
-  return apply(normOp, [x, ...present(weight, bias)], {
-    per: 'batch',
-    weighted: weight !== undefined,
-    biased: bias !== undefined,
-    added: false,
-    eps,
-    slope: slopeOf(options),
-    fixed: training ? undefined : kept,
-    running: training && kept ? { ...kept, momentum } : undefined,
-  });
+  const { inputs, attributes } = batchOperands(x, options);
+  return apply(normOp, inputs, attributes);
 }
 
 /** Instance normalisation of [batch, h, w, channels] over the positions of each picture, also when evaluating. */

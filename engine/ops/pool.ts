@@ -6,6 +6,7 @@ import {
 } from '../../kernels/pool/pool.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
+import { type Epilogue, noEpilogue, resolveEpilogue, throughActivation } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
 import { mean } from './reduce.ts';
 import { sameShape } from './shapes.ts';
@@ -22,6 +23,10 @@ export interface MaxPoolOptions extends PoolOptions {
   readonly padding?: number | readonly [number, number];
   /** Also windows that only begin within the picture. Default false. */
   readonly ceilMode?: boolean;
+  /** Applied to the result; as it keeps the order of values, the same as before the pooling. Default 'none'. */
+  readonly activation?: 'none' | 'relu' | 'leakyRelu';
+  /** Slope of leakyRelu below zero, ≥ 0; default 0.01. */
+  readonly negativeSlope?: number;
 }
 
 export interface PoolAttributes {
@@ -29,6 +34,7 @@ export interface PoolAttributes {
   readonly stride: readonly [number, number];
   readonly padding: readonly [number, number];
   readonly ceilMode: boolean;
+  readonly epilogue: Epilogue;
 }
 
 const pair = (value: number | readonly [number, number]): readonly [number, number] =>
@@ -75,11 +81,12 @@ export const maxPool2dOp = defineOp<PoolAttributes>({
     x.device.run(
       maxPoolKernel,
       { x: x.storage, out: out.storage, taps: taps.storage },
-      paramsOf(x.shape, out.shape, attributes),
+      { ...paramsOf(x.shape, out.shape, attributes), slope: attributes.epilogue.slope },
     );
-    return [taps];
+    return attributes.epilogue.activation === 0 ? [taps] : [taps, out];
   },
-  backward: (gradient, [taps], attributes, { inputShapes: [x] }) => {
+  backward: (upstream, [taps, result], attributes, { inputShapes: [x] }) => {
+    const gradient = throughActivation(upstream, result, attributes.epilogue);
     const out = Tensor.empty(x, { device: gradient.device, label: 'maxPool2d gradient' });
     out.device.run(
       maxPoolBackwardKernel,
@@ -116,6 +123,8 @@ export const adaptiveAvgPool2dOp = averageOp('adaptiveAvgPool2d', adaptiveAvgPoo
   return [x[0], kernel[0], kernel[1], x[3]];
 });
 
+const KEEP_ORDER = ['none', 'relu', 'leakyRelu'];
+
 function attributesOf(name: string, options: MaxPoolOptions): PoolAttributes {
   const kernel = pair(options.kernelSize);
   const stride = pair(options.stride ?? options.kernelSize);
@@ -131,12 +140,19 @@ function attributesOf(name: string, options: MaxPoolOptions): PoolAttributes {
       remedy: 'Use integers from 0 to half the window.',
     });
   }
-  return { kernel, stride, padding, ceilMode: options.ceilMode ?? false };
+  const { activation = 'none', negativeSlope, ceilMode = false } = options;
+  if (!KEEP_ORDER.includes(activation)) {
+    throw new ConfigError(`${name}: there is no activation ${JSON.stringify(activation)} here.`, {
+      remedy: `Use one of ${KEEP_ORDER.join(', ')}, or apply it apart.`,
+    });
+  }
+  return { kernel, stride, padding, ceilMode, epilogue: resolveEpilogue(name, { activation, negativeSlope }) };
 }
 
 /**
  * Largest value per window of x [n, h, w, c] → [n, h', w', c], h' = ⌊(h + 2·padding − kernel) / stride⌋ + 1 (⌈ ⌉
- * with `ceilMode`). The gradient goes to the first maximum of each window, as in PyTorch.
+ * with `ceilMode`). The gradient goes to the first maximum of each window, as in PyTorch. Throws ShapeError where no window
+ * fits, ConfigError for impossible options.
  */
 export const maxPool2d = (x: Tensor, options: MaxPoolOptions): Tensor =>
   apply(maxPool2dOp, [x], attributesOf('maxPool2d', options));
@@ -152,7 +168,13 @@ export function adaptiveAvgPool2d(x: Tensor, outputSize: number | readonly [numb
     throw new ConfigError(`adaptiveAvgPool2d: outputSize ${size.join('×')}.`, { remedy: 'Use integers from 1.' });
   }
   if (sameShape(x.shape.slice(1, 3), size)) return x;
-  return apply(adaptiveAvgPool2dOp, [x], { kernel: size, stride: [1, 1], padding: [0, 0], ceilMode: false });
+  return apply(adaptiveAvgPool2dOp, [x], {
+    kernel: size,
+    stride: [1, 1],
+    padding: [0, 0],
+    ceilMode: false,
+    epilogue: noEpilogue,
+  });
 }
 
 /** Mean over the positions of x [n, h, w, c] → [n, c]. */

@@ -1,4 +1,5 @@
 import { platform } from '../platform.ts';
+import { countWriters, type IsTemporary, isPure, read, written } from './dataflow.ts';
 import type { Dispatch } from './lower.ts';
 import type { Storage } from './memory.ts';
 
@@ -7,25 +8,6 @@ import type { Storage } from './memory.ts';
  * about a copy's time, what it costs is memory.
  */
 const LARGEST = 8 * 2 ** 20;
-
-/** Whether the program made a storage and nobody else sees it. */
-type IsTemporary = (storage: Storage) => boolean;
-
-const written = ({ shader, storages }: Dispatch): Storage[] =>
-  storages.filter((s, i): s is Storage => s !== undefined && !shader.bindings[i].readOnly);
-
-const read = ({ shader, storages }: Dispatch): Storage[] =>
-  storages.filter((s, i): s is Storage => s !== undefined && shader.bindings[i].readOnly);
-
-const countWriters = (dispatches: readonly Dispatch[]): Map<Storage, number> => {
-  const writers = new Map<Storage, number>();
-  for (const dispatch of dispatches) for (const s of written(dispatch)) writers.set(s, (writers.get(s) ?? 0) + 1);
-  return writers;
-};
-
-/** Nothing but its inputs decides its outputs, which nobody else writes. */
-const isPure = (dispatch: Dispatch, writers: ReadonlyMap<Storage, number>, isTemporary: IsTemporary): boolean =>
-  dispatch.dynamic.length === 0 && written(dispatch).every((s) => isTemporary(s) && writers.get(s) === 1);
 
 /**
  * Leaves out dispatches whose results are there already: the same shader and parameters on inputs that nobody has

@@ -64,6 +64,23 @@ export function applyConstants(text: string, constants: Constants, name: string)
   return out;
 }
 
+/**
+ * The text with the buffer `output` in the place of `input`: one binding, read and written. Correct where each invocation
+ * reads an element of the input before it writes that of the output, and no other reads it (`Kernel.inPlace`).
+ */
+export function inPlaceText(code: string, output: string, input: string): string {
+  const declaration = (name: string): RegExp =>
+    new RegExp(`@group\\(0\\)\\s*@binding\\(\\d+\\)\\s*var<storage(?:\\s*,\\s*\\w+)?>\\s*${name}\\s*:[^;]*;`);
+  const taken = declaration(input).exec(code)?.[0];
+  if (!taken || !declaration(output).test(code)) {
+    throw new KernelError(`No bindings ${output} and ${input} in the text that should work in place:\n${code}`);
+  }
+  return code
+    .replace(declaration(output), '')
+    .replace(taken, taken.replace(/var<storage[^>]*>/, 'var<storage, read_write>'))
+    .replace(new RegExp(`\\b${output}(?=\\s*\\[)`, 'g'), input);
+}
+
 /** Loads, completes and compiles WGSL; each text once per device. */
 export class Shaders {
   readonly #device: GPUDevice;
@@ -81,9 +98,19 @@ export class Shaders {
 
   get(source: WgslSource, constants: Constants | undefined): Promise<CompiledShader> {
     const key = Shaders.key(source, constants);
+    return this.#once(key, async () => this.#compile(key, shaderName(source), await this.text(source, constants)));
+  }
+
+  /** `shader` with its output `output` in the place of its input `input`. */
+  inPlace({ key, code }: CompiledShader, output: string, input: string): Promise<CompiledShader> {
+    const own = `${key} ${output} in place of ${input}`;
+    return this.#once(own, () => this.#compile(own, own, inPlaceText(code, output, input)));
+  }
+
+  #once(key: string, compile: () => Promise<CompiledShader>): Promise<CompiledShader> {
     let shader = this.#compiled.get(key);
     if (!shader) {
-      shader = this.#compile(key, source, constants);
+      shader = compile();
       shader.catch(() => this.#compiled.delete(key));
       this.#compiled.set(key, shader);
     }
@@ -115,9 +142,7 @@ export class Shaders {
     return out;
   }
 
-  async #compile(key: string, source: WgslSource, constants: Constants | undefined): Promise<CompiledShader> {
-    const name = shaderName(source);
-    const code = await this.text(source, constants);
+  async #compile(key: string, name: string, code: string): Promise<CompiledShader> {
     const { bindings, params } = parseInterface(code);
     const immediateBytes = params.length * 4;
     const limit = this.#device.limits.maxImmediateSize ?? 0;

@@ -3,6 +3,7 @@ import { depthwiseConv2dWeightGradient } from './depthwise.ts';
 import { directConv2dWeightGradient } from './direct-weight-gradient.ts';
 import { fewChannelsWeightGradient } from './few-channels-weight-gradient.ts';
 import { fewOutputsWeightGradient } from './few-outputs-weight-gradient.ts';
+import { fewRowsWeightGradient } from './few-rows-weight-gradient.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneHalfConv2dWeightGradient } from './lanes-half-weight-gradient.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
@@ -33,6 +34,7 @@ export const conv2dWeightGradientKernel = defineKernel({
     laneConv2dWeightGradient,
     laneHalfConv2dWeightGradient,
     fewChannelsWeightGradient,
+    fewRowsWeightGradient,
     fewOutputsWeightGradient,
     winogradConv2dWeightGradient,
     tiledConv2dWeightGradient,

@@ -10,19 +10,20 @@ import {
   lines,
 } from '../matmul/lane-tile.ts';
 
+/** Rows of a panel. */
 const ROWS = 32;
 
 /** What a vec4 of the left operand holds: four k of one row, or four rows at one k. */
 type LeftVectors = 'alongDepth' | 'alongRows';
 
-function productText(vectors: LeftVectors): string {
-  return `// Winograd's products: out[b] = left[b] · right[b] for every b of n². One subgroup of 8 lanes: ${ROWS} rows × ${LANE_COLUMNS} columns.
+function productText(vectors: LeftVectors, rows: number): string {
+  return `// Winograd's products: out[b] = left[b] · right[b] for every b of n². One subgroup of 8 lanes: ${rows} rows × ${LANE_COLUMNS} columns.
 // Operands are read as streams: left[panel of 32 rows][b][k / 4][32 vec4 ${vectors === 'alongDepth' ? 'along k: one per row' : 'along rows: 8 per k'}], right[panel of 32 columns][b][k][8 vec4]. Pitches
 // are in vec4.
 requires immediate_address_space;
 enable subgroups;
 
-struct Params { rows: u32, depth: u32, leftPitch: u32, rightPitch: u32, outPanel: u32, outProduct: u32, outRow: u32 }
+struct Params { firstPanel: u32, rows: u32, depth: u32, leftPitch: u32, rightPitch: u32, outPanel: u32, outProduct: u32, outRow: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> left: array<vec4f>;
@@ -41,20 +42,21 @@ ${laneMultiplyAdd}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  var leftAt = (wid.x * count.z + wid.z) * params.leftPitch + lane;
+  let panel = params.firstPanel + wid.x;
+  var leftAt = (panel * count.z + wid.z) * params.leftPitch + lane;
   var rightAt = (wid.y * count.z + wid.z) * params.rightPitch + lane;
-${laneAccumulators(ROWS)}
+${laneAccumulators(rows)}
   let steps = params.depth / 4u;
   for (var k = 0u; k < steps; k++) {
-${lines(4, '    ', (q) => `let a${q} = left[leftAt + ${8 * q}u];`)}
+${lines(vectors === 'alongDepth' ? rows / 8 : 4, '    ', (q) => `let a${q} = left[leftAt + ${8 * q}u];`)}
 ${lines(4, '    ', (q) => `let b${q} = right[rightAt + ${8 * q}u];`)}
     leftAt += 32u;
     rightAt += 32u;
-    ${vectors === 'alongDepth' ? laneStepByRow(ROWS) : laneStepByDepth(ROWS)}
+    ${vectors === 'alongDepth' ? laneStepByRow(rows) : laneStepByDepth(rows)}
   }
-  firstRow = wid.x * ${ROWS}u;
+  firstRow = panel * ${ROWS}u;
   outAt = wid.y * params.outPanel + wid.z * params.outProduct + firstRow * params.outRow + lane;
-${laneStore(ROWS)}
+${laneStore(rows)}
 }
 `;
 }
@@ -98,7 +100,10 @@ export function productsTogether(products: number, rows: number, channels: numbe
   return { block: 32 * row, row, panel: rows * row, lane: 1, product: 8, bytes: 16 * rows * row * panels(channels) };
 }
 
-/** `products` products of rows × depth by depth × columns; depth is a multiple of 4. */
+/**
+ * `products` products of rows × depth by depth × columns; depth is a multiple of 4. A last panel that is half empty or more
+ * takes a smaller tile: 13 panels of 392 rows (8 pictures of 28×28) cost as much as 12.4.
+ */
 export function panelProduct(product: {
   readonly vectors: LeftVectors;
   readonly products: number;
@@ -107,12 +112,13 @@ export function panelProduct(product: {
   readonly depth: number;
   readonly layouts: { readonly left: PanelLayout; readonly right: PanelLayout; readonly out: PanelLayout };
   readonly bind: { readonly left: string; readonly right: string; readonly out: string };
-}): Pass {
+}): Pass[] {
   const { vectors, products, rows, columns, depth, layouts, bind } = product;
-  return {
-    source: generated(import.meta.url, `conv/winograd-product-${vectors}`, () => productText(vectors)),
+  const pass = (tile: number, firstPanel: number, count: number): Pass => ({
+    source: generated(import.meta.url, `conv/winograd-product-${vectors}-${tile}`, () => productText(vectors, tile)),
     bind,
     params: {
+      firstPanel,
       rows,
       depth,
       leftPitch: layouts.left.product,
@@ -121,6 +127,11 @@ export function panelProduct(product: {
       outProduct: layouts.out.product,
       outRow: layouts.out.row,
     },
-    workgroups: [panels(rows), panels(columns), products],
-  };
+    workgroups: [count, panels(columns), products],
+  });
+  const whole = Math.floor(rows / ROWS);
+  const left = rows % ROWS;
+  const tail = left <= 8 ? 8 : left <= 16 ? 16 : ROWS;
+  if (left === 0 || tail === ROWS) return [pass(ROWS, 0, panels(rows))];
+  return [...(whole > 0 ? [pass(ROWS, 0, whole)] : []), pass(tail, whole, 1)];
 }

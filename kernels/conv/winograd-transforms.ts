@@ -102,11 +102,11 @@ var<immediate> params: Params;
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let column = wid.y * 8u + lane;
-  let out = wid.y * params.panel + wid.x * 8u + lane;
+  let column = wid.x * 8u + lane;
+  let out = wid.x * params.panel + wid.y * 8u + lane;
 ${transformText(
   algorithms[m].filter,
-  (r, k) => `tapAt(3u * ${r} + ${k}u, wid.x, column)`,
+  (r, k) => `tapAt(3u * ${r} + ${k}u, wid.y, column)`,
   (i, j, value) => `filters[(${n}u * ${i} + ${j}u) * params.product + out] = ${value};`,
 )}
 }

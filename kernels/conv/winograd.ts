@@ -111,7 +111,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
         {
           source: filterTransform(m, transposed),
           params: { cin: p.cin, cout: p.cout, panel: filters.panel, product: filters.product },
-          workgroups: [src.channels, panels(dst.channels)],
+          workgroups: [panels(dst.channels), src.channels],
         },
       ];
       for (const { firstTile, tiles } of chunks) {
@@ -127,7 +127,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
             },
             workgroups: [panels(src.channels), tiles],
           },
-          panelProduct({
+          ...panelProduct({
             vectors: 'alongDepth',
             products: (m + 2) ** 2,
             rows: tiles,
@@ -210,7 +210,7 @@ export const winogradConv2dWeightGradient: Variant<ConvParam> = {
           },
           workgroups: [panels(p.cout), depth],
         },
-        panelProduct({
+        ...panelProduct({
           vectors: 'alongRows',
           products: (m + 2) ** 2,
           rows: p.cin,

@@ -20,6 +20,7 @@ export const activationGradientKernel = defineKernel({
   computes: "out = gradient · f'(x), from y = f(x)",
   bindings: { gradient: 'read', y: 'read', out: 'write' },
   params: { size: 'u32', activation: 'u32', slope: 'f32' },
+  inPlace: { out: ['gradient', 'y'] },
   cost: ({ size }) => ({ flops: 2 * size, bytes: 12 * size }),
   variants: [
     {

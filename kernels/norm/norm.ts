@@ -35,7 +35,7 @@ const manyChunks = ({ groups, rows, channels }: View): Chunking => {
 };
 
 /** Rungs of every two-step kernel here: whole columns, chunks of rows, chunks by vec4, and for GPUs joined by trees. */
-const rungs = <P extends string>(
+export const rungs = <P extends string>(
   passes: (
     params: Readonly<Record<P | keyof View, number>>,
     chunks: Chunking,
@@ -157,6 +157,7 @@ export const normApplyKernel = defineKernel({
   computes: 'y = f((x − mean) · rstd · weight + bias) + residual',
   bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', residual: 'read', y: 'write' },
   params: { ...view, ...flags, variance: 'u32', added: 'u32', eps: 'f32', slope: 'f32' },
+  inPlace: { y: ['x', 'residual'] },
   cost: (p) => ({ flops: 6 * elements(p), bytes: 4 * elements(p) * (2 + p.added) }),
   variants: pointwiseRungs(
     'apply.wgsl',
@@ -166,6 +167,21 @@ export const normApplyKernel = defineKernel({
     }),
   ),
 });
+
+/** Joins the chunks' partial sums, [2][groups][chunks][channels] to [2][groups][channels]. */
+export const combineSums = (p: View, chunks: Chunking, tile: Constants, tree: boolean): Pass =>
+  tree
+    ? joinChunks({ outer: 2 * p.groups, length: chunks.chunks, inner: p.channels }, 1, 0, {
+        x: 'partials',
+        y: 'partials',
+        out: 'sums',
+      })
+    : {
+        source: source('combine-sums.wgsl'),
+        constants: tile,
+        params: chunks,
+        workgroups: workgroupsFor((2 * p.groups * p.channels) / width(tile), 64),
+      };
 
 export const normGradientSumsKernel = defineKernel({
   name: 'normGradientSums',
@@ -180,18 +196,7 @@ export const normGradientSumsKernel = defineKernel({
       params: chunks,
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },
-    tree
-      ? joinChunks({ outer: 2 * p.groups, length: chunks.chunks, inner: p.channels }, 1, 0, {
-          x: 'partials',
-          y: 'partials',
-          out: 'sums',
-        })
-      : {
-          source: source('combine-sums.wgsl'),
-          constants: tile,
-          params: chunks,
-          workgroups: workgroupsFor((2 * p.groups * p.channels) / width(tile), 64),
-        },
+    combineSums(p, chunks, tile, tree),
   ]),
 });
 
@@ -209,6 +214,7 @@ export const normGradientKernel = defineKernel({
     dx: 'write',
   },
   params: { ...view, ...flags, variance: 'u32', fixed: 'u32', eps: 'f32', slope: 'f32' },
+  inPlace: { dx: ['x', 'gradient'] },
   cost: (p) => ({ flops: 12 * elements(p), bytes: 12 * elements(p) }),
   variants: pointwiseRungs(
     'gradient.wgsl',

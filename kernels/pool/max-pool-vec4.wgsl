@@ -11,7 +11,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let i = (wid.y * count.x + wid.x) * 64u + lane;
   if (i >= params.outputs) { return; }
   let best = window(i);
-  out[i] = best.value;
+  out[i] = activated(best.value);
   let t = vec4u(best.tap) << vec4u(0u, 8u, 16u, 24u);
   taps[i] = t.x | t.y | t.z | t.w;
 }

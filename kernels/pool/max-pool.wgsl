@@ -1,4 +1,4 @@
-// maxPool2d: out[n, y, x, c] = max over the window of x[n, y·SH − PH + ky, x·SW − PW + kx, c]; positions outside count
+// maxPool2d: out[n, y, x, c] = f(max over the window) of x[n, y·SH − PH + ky, x·SW − PW + kx, c]; positions outside count
 // as −∞. `taps` keeps ky·KW + kx of the first maximum, a byte per output. One invocation computes four neighbours of
 // `out` (so that it writes whole words of taps), one after the other.
 requires immediate_address_space;
@@ -16,7 +16,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     let index = 4u * i + k;
     if (index >= params.outputs) { break; }
     let best = window(index);
-    out[index] = best.value;
+    out[index] = activated(best.value);
     word |= best.tap << (8u * k);
   }
   if (4u * i < params.outputs) { taps[i] = word; }

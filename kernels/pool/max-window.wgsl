@@ -3,6 +3,11 @@
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read_write> out: array<Value>;
 
+const SLOPE = 1.0; // of the activation below zero: 0 ReLU, 1 none
+
+/** f(max), which is max(f): f keeps the order of values. */
+fn activated(v: Value) -> Value { return select(SLOPE * v, v, v > Value(0.0)); }
+
 struct Best { value: Value, tap: Uint }
 
 /** The first maximum of the window of output `index`. */

@@ -1,5 +1,13 @@
 import { VEC4 } from '../common/value.ts';
-import { type Constants, defineKernel, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
+import {
+  type Constants,
+  type DeviceTraits,
+  defineKernel,
+  type Pass,
+  type Variant,
+  wgsl,
+  workgroupsFor,
+} from '../kernel.ts';
 
 const params = {
   batch: 'u32',
@@ -40,7 +48,7 @@ const inValues = (p: Numbers, width: number) => ({
 const ladder = (
   text: { readonly naive: string; readonly vec4: string },
   side: (p: Numbers) => number,
-  more: Constants = {},
+  more: (p: Numbers) => Constants = () => ({}),
   perInvocation = 1,
 ): Variant<P>[] =>
   [1, 4].map((width) => ({
@@ -50,7 +58,7 @@ const ladder = (
     passes: (p) => [
       {
         source: wgsl(import.meta.url, width === 1 ? text.naive : text.vec4),
-        constants: { ...constantsOf(p), ...more, ...(width === 4 ? VEC4 : {}) },
+        constants: { ...constantsOf(p), ...more(p), ...(width === 4 ? VEC4 : {}) },
         params: inValues(p, width),
         workgroups: workgroupsFor(side(p), 64 * (width === 4 ? 4 : perInvocation)),
       },
@@ -59,17 +67,58 @@ const ladder = (
 
 const area = (p: Numbers) => p.kernelHeight * p.kernelWidth;
 
-export const maxPoolKernel = defineKernel({
-  name: 'maxPool',
-  computes: 'out = max over the window; taps = where in it, a byte each',
-  bindings: { x: 'read', out: 'write', taps: 'write' },
-  params,
-  cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),
-  variants: ladder({ naive: 'max-pool.wgsl', vec4: 'max-pool-vec4.wgsl' }, outputs, {}, 4),
-});
-
-/** Windows that one invocation of the last rung handles; on a GPU, which wants more invocations, fewer. */
+/** Windows that one invocation of the `tiles` rungs handles; on a GPU, which wants more invocations, fewer. */
 const TILES = { lanes: 8, tiled: 2 };
+
+/** Windows neither overlap nor leave gaps; channels come by fours. */
+const tiled = (p: Numbers): boolean =>
+  p.channels % 4 === 0 &&
+  p.strideHeight === p.kernelHeight &&
+  p.strideWidth === p.kernelWidth &&
+  p.padHeight === 0 &&
+  p.padWidth === 0;
+
+/** `across` windows in each of `lines` lines, several to an invocation. */
+const tilePass = (
+  p: Numbers,
+  { family }: DeviceTraits,
+  file: string,
+  lines: number,
+  across: number,
+  more: Constants = {},
+): Pass => {
+  const chunk = TILES[family];
+  const rows = p.batch * lines;
+  const chunks = Math.ceil(across / chunk);
+  return {
+    source: wgsl(import.meta.url, file),
+    constants: { KH: p.kernelHeight, KW: p.kernelWidth, ...more },
+    params: { ...inValues(p, 4), rows, chunk, chunks },
+    workgroups: workgroupsFor((rows * chunks * p.channels) / 4, 64),
+  };
+};
+
+/** Of the activation, which the other kernels do not have. */
+const slopeOf = (p: Numbers): Constants => ({ SLOPE: (p as Numbers & { slope: number }).slope });
+
+export const maxPoolKernel = defineKernel<'x' | 'out' | 'taps', P | 'slope'>({
+  name: 'maxPool',
+  computes: 'out = f(max over the window), f with a slope below zero; taps = where in it, a byte each',
+  bindings: { x: 'read', out: 'write', taps: 'write' },
+  params: { ...params, slope: 'f32' },
+  cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),
+  variants: [
+    ...ladder({ naive: 'max-pool.wgsl', vec4: 'max-pool-vec4.wgsl' }, outputs, slopeOf, 4),
+    {
+      name: 'tiles',
+      adds: `${TILES.lanes} windows side by side per invocation, whose place is found once`,
+      // With `ceilMode` the last window may be cut off.
+      supports: (p) => tiled(p) && p.outHeight * p.kernelHeight <= p.height && p.outWidth * p.kernelWidth <= p.width,
+      suits: (_p, { family }) => family === 'lanes',
+      passes: (p, _tile, traits) => [tilePass(p, traits, 'max-pool-tiles.wgsl', p.outHeight, p.outWidth, slopeOf(p))],
+    },
+  ],
+});
 
 export const maxPoolBackwardKernel = defineKernel({
   name: 'maxPoolBackward',
@@ -82,25 +131,16 @@ export const maxPoolBackwardKernel = defineKernel({
     {
       name: 'tiles',
       adds: `${TILES.lanes} windows side by side per invocation, their gradient read once (lavapipe: 4.5 times as fast)`,
-      supports: (p) =>
-        p.channels % 4 === 0 &&
-        p.strideHeight === p.kernelHeight &&
-        p.strideWidth === p.kernelWidth &&
-        p.padHeight === 0 &&
-        p.padWidth === 0,
-      passes: (p, _tile, { family }) => {
-        const chunk = TILES[family];
-        const rows = p.batch * Math.ceil(p.height / p.kernelHeight);
-        const chunks = Math.ceil(Math.ceil(p.width / p.kernelWidth) / chunk);
-        return [
-          {
-            source: wgsl(import.meta.url, 'max-pool-backward-tiles.wgsl'),
-            constants: { KH: p.kernelHeight, KW: p.kernelWidth },
-            params: { ...inValues(p, 4), rows, chunk, chunks },
-            workgroups: workgroupsFor((rows * chunks * p.channels) / 4, 64),
-          },
-        ];
-      },
+      supports: tiled,
+      passes: (p, _tile, traits) => [
+        tilePass(
+          p,
+          traits,
+          'max-pool-backward-tiles.wgsl',
+          Math.ceil(p.height / p.kernelHeight),
+          Math.ceil(p.width / p.kernelWidth),
+        ),
+      ],
     },
   ],
 });
@@ -115,7 +155,7 @@ const average = (adaptive: boolean) => ({
     bindings: { x: 'read', out: 'write' },
     params,
     cost: (p) => ({ flops: inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
-    variants: ladder(both('average-pool.wgsl'), outputs, { ADAPTIVE: adaptive }),
+    variants: ladder(both('average-pool.wgsl'), outputs, () => ({ ADAPTIVE: adaptive })),
   }),
   backward: defineKernel({
     name: adaptive ? 'adaptiveAvgPoolBackward' : 'avgPoolBackward',
@@ -123,7 +163,7 @@ const average = (adaptive: boolean) => ({
     bindings: { gradient: 'read', out: 'write' },
     params,
     cost: (p) => ({ flops: inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
-    variants: ladder(both('average-pool-backward.wgsl'), inputs, { ADAPTIVE: adaptive }),
+    variants: ladder(both('average-pool-backward.wgsl'), inputs, () => ({ ADAPTIVE: adaptive })),
   }),
 });
 

@@ -38,6 +38,13 @@ interface Case {
 const cases: Case[] = [
   { name: 'multiples of the tile', x: [2, 8, 8, 32], w: [3, 3, 32, 64], options: { padding: 1 } },
   { name: 'first layer', x: [2, 9, 7, 3], w: [3, 3, 3, 20], options: { padding: 1, activation: 'relu' }, bias: true },
+  { name: 'one channel', x: [3, 28, 27, 1], w: [3, 3, 1, 20], options: { padding: 1, activation: 'relu' }, bias: true },
+  {
+    name: 'two channels',
+    x: [2, 13, 11, 2],
+    w: [2, 3, 2, 16],
+    options: { padding: [0, 2], stride: [2, 1], dilation: [1, 2] },
+  },
   { name: 'odd channels', x: [1, 6, 5, 7], w: [3, 3, 7, 9], options: { activation: 'leakyRelu' }, bias: true },
   { name: 'one row of pixels', x: [3, 1, 5, 8], w: [1, 3, 8, 36], options: { padding: [0, 1] } },
   { name: 'fewer pixels than a tile', x: [1, 3, 2, 12], w: [3, 3, 12, 5], options: { padding: 1 }, bias: true },

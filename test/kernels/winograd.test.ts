@@ -39,6 +39,7 @@ const cases: Case[] = [
   },
   // 169 tiles of 4 × 4; a chunk takes 128
   { name: 'several chunks of few', batch: 1, h: 50, w: 51, cin: 4, cout: 8, padding: [1, 1] },
+  { name: 'a panel of tiles and eight more', batch: 1, h: 20, w: 32, cin: 12, cout: 36, padding: [1, 1] },
   { name: 'deep', batch: 1, h: 12, w: 12, cin: 256, cout: 64, padding: [1, 1] },
 ];
 

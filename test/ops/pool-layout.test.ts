@@ -34,6 +34,60 @@ const windows =
   };
 const average = (v: number[]) => v.reduce((a, b) => a + b, 0) / v.length;
 
+describe('max pooling with an activation', () => {
+  const passes = async (run: (x: k.Tensor) => k.Tensor, channels: number) => {
+    const x = k.tensor(samples(2 * 9 * 10 * channels), [2, 9, 10, channels], { requiresGrad: true });
+    const y = run(x);
+    k.backward(y, k.tensor(samples(y.size, 4), y.shape));
+    return [await y.floats(), await (x.grad as k.Tensor).floats()];
+  };
+
+  it.each([
+    ['relu', 4],
+    ['relu', 3],
+    ['leakyRelu', 8],
+  ] as const)('%s, %i channels: what it gives before the pooling', async (activation, channels) => {
+    const before = (x: k.Tensor) => (activation === 'relu' ? k.relu(x) : k.leakyRelu(x, 0.2));
+    const options = { activation, negativeSlope: 0.2 };
+    for (const window of [
+      { kernelSize: 2 },
+      { kernelSize: 3, stride: 2, padding: 1 },
+      { kernelSize: 2, ceilMode: true },
+    ]) {
+      const fused = await passes((x) => k.maxPool2d(x, { ...window, ...options }), channels);
+      const apart = await passes((x) => k.maxPool2d(before(x), window), channels);
+      for (const [i, values] of apart.entries()) expectClose(fused[i], values, { atol: 0, rtol: 0, label: `${i}` });
+    }
+  });
+
+  it('refuses an activation that it does not know, and a slope that turns the order round', () => {
+    const x = k.tensor(samples(16), [1, 4, 4, 1]);
+    expect(() => k.maxPool2d(x, { kernelSize: 2, activation: 'swish' as 'relu' })).toThrow(/swish/);
+    expect(() => k.maxPool2d(x, { kernelSize: 2, activation: 'tanh' as 'relu' })).toThrow(/tanh/);
+    expect(() => k.maxPool2d(x, { kernelSize: 2, activation: 'leakyRelu', negativeSlope: -1 })).toThrow(
+      /negativeSlope/,
+    );
+  });
+});
+
+describe('a convolution with the pooling after it', () => {
+  it.each(['relu', 'leakyRelu', 'tanh', 'none'] as const)('%s: the same as one after the other', async (activation) => {
+    const conv = new k.Conv2d(4, 8, 3, { padding: 1, activation, generator: new k.Generator(2) });
+    const found: Float32Array[][] = [];
+    for (const run of [
+      (x: k.Tensor) => conv.forwardMaxPool(x, 2),
+      (x: k.Tensor) => k.maxPool2d(conv.forward(x), { kernelSize: 2 }),
+    ]) {
+      const x = k.tensor(samples(2 * 7 * 8 * 4), [2, 7, 8, 4], { requiresGrad: true });
+      const y = run(x);
+      k.backward(y, k.tensor(samples(y.size, 4), y.shape));
+      found.push(await Promise.all([y, x.grad, conv.weight.grad].map((t) => (t as k.Tensor).floats())));
+      conv.weight.grad = undefined;
+    }
+    for (const [i, values] of found[1].entries()) expectClose(found[0][i], values, { atol: 0, rtol: 0, label: `${i}` });
+  });
+});
+
 describe('pooling gradients by central differences', () => {
   it('of maximum windows, overlapping and padded, odd and even channels', async () => {
     for (const channels of [3, 4]) {

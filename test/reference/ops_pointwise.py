@@ -154,6 +154,30 @@ def normalisation(family):
     attributes = {"training": True, "eps": 1e-3, "momentum": 0.1}
     family.case("batchNorm-constant-image", "batchNorm", run, {"x": constant, "bias": (3,)}, attributes)
 
+    def norm_max_pool(name, x, kernel, affine, training, slope):
+        channels = x[-1]
+        rng = family.rng(f"normMaxPool-{name}")
+        inputs = {"x": rng.standard_normal(x) * 2 + 3, "bias": (channels,)}
+        if affine:
+            inputs["weight"] = (channels,)
+        inputs["runningMean"] = rng.standard_normal(channels) + 3
+        inputs["runningVar"] = rng.uniform(0.5, 2, channels)
+
+        def run(x, bias, runningMean, runningVar, weight=None):
+            mean, var = runningMean.clone(), runningVar.clone()
+            y = F.batch_norm(nchw(x), mean, var, weight, bias, training, 0.1, 1e-3)
+            y = nhwc(F.max_pool2d(F.leaky_relu(y, slope), kernel))
+            return {"": y, "runningMean": mean, "runningVar": var}
+
+        attributes = {"training": training, "eps": 1e-3, "momentum": 0.1, "kernelSize": kernel, "slope": slope}
+        family.case(f"normMaxPool-{name}", "normMaxPool", run, inputs, attributes, ("runningMean", "runningVar"))
+
+    norm_max_pool("even", (2, 6, 4, 8), 2, False, True, 0.0)
+    norm_max_pool("odd-size", (2, 5, 7, 3), 2, True, True, 0.0)
+    norm_max_pool("three", (1, 7, 10, 4), 3, True, True, 0.2)
+    norm_max_pool("one-window", (3, 2, 2, 1), 2, False, True, 0.0)
+    norm_max_pool("running-statistics", (2, 5, 6, 8), 2, True, False, 0.0)
+
     def instance_norm(name, x, affine):
         inputs = {"x": x}
         if affine:

@@ -1,0 +1,122 @@
+/**
+ * Batch norm, activation and max pooling as one kernel each way: the norm's output, four times the size of what is pooled,
+ * is never in memory, and neither is its gradient. Windows neither overlap nor leave gaps.
+ */
+import { VEC4 } from '../common/value.ts';
+import { type Constants, defineKernel, type Pass, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
+import { combineSums, rungs } from './norm.ts';
+
+const params = {
+  batch: 'u32',
+  height: 'u32',
+  width: 'u32',
+  channels: 'u32',
+  outHeight: 'u32',
+  outWidth: 'u32',
+  kernelHeight: 'u32',
+  kernelWidth: 'u32',
+  weighted: 'u32',
+  biased: 'u32',
+  fixed: 'u32',
+  eps: 'f32',
+  slope: 'f32',
+} as const;
+type P = keyof typeof params;
+type Numbers = Readonly<Record<P, number>>;
+
+const inputs = (p: Numbers): number => p.batch * p.height * p.width * p.channels;
+const outputs = (p: Numbers): number => p.batch * p.outHeight * p.outWidth * p.channels;
+
+const constantsOf = (p: Numbers): Constants => ({
+  KH: p.kernelHeight,
+  KW: p.kernelWidth,
+  WEIGHT: p.weighted === 1,
+  BIAS: p.biased === 1,
+  FIXED: p.fixed === 1,
+});
+
+const widthOf = (tile: Constants): number => (tile === VEC4 ? 4 : 1);
+
+/** Sizes as every text here takes them; channels in Values. */
+const sizes = (p: Numbers, tile: Constants) => ({
+  channels: p.channels / widthOf(tile),
+  positions: p.batch * p.height * p.width,
+});
+
+/** Rungs that walk along lines of windows: one each, then several side by side, four channels at a time. */
+const walking = (
+  file: string,
+  windows: (p: Numbers) => { readonly lines: number; readonly across: number },
+): Variant<P>[] => {
+  const pass = (p: Numbers, chunk: number, tile: Constants): readonly Pass[] => {
+    const { lines, across } = windows(p);
+    const { channels, positions } = sizes(p, tile);
+    const [rows, chunks] = [p.batch * lines, Math.ceil(across / chunk)];
+    return [
+      {
+        source: wgsl(import.meta.url, file),
+        constants: { ...constantsOf(p), ...tile },
+        params: { channels, positions, rows, chunk, chunks },
+        workgroups: workgroupsFor(rows * chunks * channels, 64),
+      },
+    ];
+  };
+  return [
+    { name: 'naive', adds: 'one channel of one window per invocation', passes: (p) => pass(p, 1, {}) },
+    {
+      name: 'tiles',
+      adds: 'four channels of several windows side by side: what belongs to the channel is loaded once for all',
+      supports: ({ channels }) => channels % 4 === 0,
+      passes: (p, _tile, { family }) => pass(p, family === 'lanes' ? 8 : 2, VEC4),
+    },
+  ];
+};
+
+export const normMaxPoolKernel = defineKernel({
+  name: 'normMaxPool',
+  computes: 'out = max over the window of f((x − mean) · rstd · weight + bias)',
+  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', out: 'write' },
+  params,
+  cost: (p) => ({ flops: 7 * inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
+  variants: walking('pooled-apply.wgsl', (p) => ({ lines: p.outHeight, across: p.outWidth })),
+});
+
+export const normMaxPoolGradientSumsKernel = defineKernel({
+  name: 'normMaxPoolGradientSums',
+  computes: 'S₁ = Σ g and S₂ = Σ g · x̂ over the windows, g = gradient · f′ at the largest',
+  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', gradient: 'read', sums: 'write' },
+  /** `groups` is 1 and `rows` the number of windows: the chunks are those of the plain norm's sums. */
+  params: { ...params, groups: 'u32', rows: 'u32' },
+  cost: (p) => ({ flops: 8 * inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
+  variants: rungs<P>((p, chunks, tile, tree) => [
+    {
+      source: wgsl(import.meta.url, 'pooled-gradient-sums.wgsl'),
+      constants: { ...constantsOf(p), ...tile },
+      params: { ...sizes(p, tile), ...chunks },
+      workgroups: workgroupsFor((chunks.chunks * p.channels) / widthOf(tile), 64),
+    },
+    combineSums(p, chunks, tile, tree),
+  ]),
+});
+
+export const normMaxPoolGradientKernel = defineKernel({
+  name: 'normMaxPoolGradient',
+  computes: 'dx = weight · rstd · (g − S₁/positions − x̂ · S₂/positions); with fixed statistics weight · rstd · g',
+  bindings: {
+    x: 'read',
+    mean: 'read',
+    rstd: 'read',
+    weight: 'read',
+    bias: 'read',
+    gradient: 'read',
+    sums: 'read',
+    dx: 'write',
+  },
+  params,
+  inPlace: { dx: ['x'] },
+  cost: (p) => ({ flops: 14 * inputs(p), bytes: 4 * (2 * inputs(p) + outputs(p)) }),
+  variants: walking('pooled-gradient.wgsl', (p) => ({
+    lines: Math.ceil(p.height / p.kernelHeight),
+    across: Math.ceil(p.width / p.kernelWidth),
+  })),
+});

@@ -1,0 +1,27 @@
+// norm, activation and max pooling in one: out = max over the window of f((x − mean) · rstd · weight + bias).
+// One invocation: one Value of `chunk` windows side by side; `rows` lines of windows.
+requires immediate_address_space;
+
+// #include "../common/value.wgsl"
+// #include "pooled.wgsl"
+
+@group(0) @binding(5) var<storage, read_write> out: array<Value>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = (wid.y * count.x + wid.x) * 64u + lane;
+  if (index >= params.rows * params.chunks * params.channels) { return; }
+  let walk = index / params.channels;
+  let c = index - walk * params.channels;
+  let line = walk / params.chunks;
+  let start = (walk - line * params.chunks) * params.chunk;
+  let a = affineOf(c);
+  var at = windowAt(line, params.outHeight, start) + c;
+  var to = (line * params.outWidth + start) * params.channels + c;
+  let steps = min(params.chunk, params.outWidth - start);
+  for (var i = 0u; i < steps; i++) {
+    out[to] = firstLargest(at, a).value;
+    at += KW * params.channels;
+    to += params.channels;
+  }
+}

@@ -1,0 +1,44 @@
+// maxPool2d for windows that neither overlap nor leave gaps; formula and buffers as in max-pool.wgsl. One invocation takes
+// `chunk` windows side by side, four channels each: it finds their place once.
+requires immediate_address_space;
+
+const KH = 2u;
+const KW = 2u;
+const SLOPE = 1.0;
+
+struct Params { height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, rows: u32, chunk: u32, chunks: u32 }
+var<immediate> params: Params;
+
+@group(0) @binding(0) var<storage, read> x: array<vec4f>;
+@group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> taps: array<u32>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let index = (wid.y * count.x + wid.x) * 64u + lane;
+  if (index >= params.rows * params.chunks * params.channels) { return; }
+  let walk = index / params.channels;
+  let c = index - walk * params.channels;
+  let row = walk / params.chunks;
+  let n = row / params.outHeight;
+  let start = (walk - row * params.chunks) * params.chunk;
+  var at = ((n * params.height + (row - n * params.outHeight) * KH) * params.width + start * KW) * params.channels + c;
+  var to = (row * params.outWidth + start) * params.channels + c;
+  let steps = min(params.chunk, params.outWidth - start);
+  for (var i = 0u; i < steps; i++) {
+    var best = x[at];
+    var tap = vec4u(0u);
+    for (var ky = 0u; ky < KH; ky++) {
+      for (var kx = 0u; kx < KW; kx++) {
+        let v = x[at + (ky * params.width + kx) * params.channels];
+        tap = select(tap, vec4u(ky * KW + kx), v > best);
+        best = select(best, v, v > best);
+      }
+    }
+    out[to] = select(SLOPE * best, best, best > vec4f(0.0));
+    let bytes = tap << vec4u(0u, 8u, 16u, 24u);
+    taps[to] = bytes.x | bytes.y | bytes.z | bytes.w;
+    at += KW * params.channels;
+    to += params.channels;
+  }
+}
