@@ -1,5 +1,13 @@
 import { VEC4 } from '../common/value.ts';
-import { type Constants, type DeviceTraits, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import {
+  type Constants,
+  type DeviceTraits,
+  defineKernel,
+  foldWorkgroups,
+  type Pass,
+  wgsl,
+  workgroupsFor,
+} from '../kernel.ts';
 import { joinChunks } from '../reduce/reduce.ts';
 
 /**
@@ -72,6 +80,20 @@ export const rungs = <P extends string>(
   },
 ];
 
+/** Trees where there are chunks enough for one. */
+const combineStatistics = (p: View, chunks: Chunking, tree: boolean): Pass =>
+  tree && chunks.chunks > 64
+    ? {
+        source: source('combine-statistics-tree.wgsl'),
+        params: { ...chunks, channels: p.channels / 4 },
+        workgroups: foldWorkgroups((p.groups * p.channels) / 4),
+      }
+    : {
+        source: source('combine-statistics.wgsl'),
+        params: chunks,
+        workgroups: workgroupsFor(p.groups * p.channels, 64),
+      };
+
 export const normStatisticsKernel = defineKernel({
   name: 'normStatistics',
   computes: 'mean, variance and 1 / sqrt(variance + eps) over the rows of x, per group and channel',
@@ -85,11 +107,7 @@ export const normStatisticsKernel = defineKernel({
       params: chunks,
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },
-    {
-      source: source(tree ? 'combine-statistics-tree.wgsl' : 'combine-statistics.wgsl'),
-      params: chunks,
-      workgroups: workgroupsFor(p.groups * p.channels, tree ? 1 : 64),
-    },
+    combineStatistics(p, chunks, tree),
   ]),
 });
 

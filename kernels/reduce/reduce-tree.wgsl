@@ -1,7 +1,9 @@
 // reduce by workgroups, for GPUs: what reduce.wgsl computes, one workgroup per chunk of a column. Invocation l walks
 // elements l, l + 256, … of the chunk; then halves of the workgroup are joined, always in the same order. With inner 1
-// neighbours in the workgroup read neighbours in memory.
+// neighbours in the workgroup read neighbours in memory. `inner` and the columns are in Values.
 requires immediate_address_space;
+
+// #include "../common/value.wgsl"
 
 const OP = 0u;  // as in reduce.wgsl
 const MAP = 0u;
@@ -9,13 +11,13 @@ const MAP = 0u;
 struct Params { columns: u32, length: u32, inner: u32, chunks: u32, chunkLength: u32, scale: f32 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<f32>;
-@group(0) @binding(1) var<storage, read> y: array<f32>;
-@group(0) @binding(2) var<storage, read_write> out: array<f32>;
+@group(0) @binding(0) var<storage, read> x: array<Value>;
+@group(0) @binding(1) var<storage, read> y: array<Value>;
+@group(0) @binding(2) var<storage, read_write> out: array<Value>;
 
-var<workgroup> joined: array<f32, 256>;
+var<workgroup> joined: array<Value, 256>;
 
-fn mapped(i: u32) -> f32 {
+fn mapped(i: u32) -> Value {
   switch MAP {
     case 0u: { return x[i]; }
     case 1u: { return x[i] * y[i]; }
@@ -24,7 +26,7 @@ fn mapped(i: u32) -> f32 {
   }
 }
 
-fn join(a: f32, b: f32) -> f32 {
+fn join(a: Value, b: Value) -> Value {
   switch OP {
     case 0u: { return a + b; }
     case 1u: { return max(a, b); }
@@ -43,7 +45,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let steps = min(params.chunkLength, params.length - start);
   let base = (o * params.length + start) * params.inner + i;
   // An extreme may meet the first element again and again; a sum starts from nothing.
-  var value = 0.0;
+  var value = Value(0.0);
   if (OP != 0u) { value = mapped(base); }
   for (var l = lane; l < steps; l += 256u) { value = join(value, mapped(base + l * params.inner)); }
   joined[lane] = value;

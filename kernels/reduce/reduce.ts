@@ -40,20 +40,22 @@ const viewed = ({ outer, length, inner }: View): View =>
 /** Invocations that keep a large GPU busy. */
 const BUSY = 131_072;
 
-/** One workgroup per chunk of a column of [outer, length, inner], in scalars; leaves [outer, chunks, inner]. */
+/** One workgroup per chunk of a column, or of four beside each other, of [outer, length, inner]; leaves [outer, chunks, inner]. */
 export function treeWalk(
-  view: View,
+  { outer, length, inner }: View,
   chunks: number,
   scale: number,
   constants: Constants,
   bind: Record<string, string>,
 ): Pass {
-  const columns = view.outer * chunks * view.inner;
+  const four = inner % 4 === 0;
+  const view = { outer, length, inner: four ? inner / 4 : inner };
+  const columns = outer * chunks * view.inner;
   return {
     source: wgsl(import.meta.url, 'reduce-tree.wgsl'),
-    constants,
+    constants: { ...constants, ...(four && VEC4) },
     bind,
-    params: { ...view, columns, chunks, chunkLength: Math.ceil(view.length / chunks), scale },
+    params: { ...view, columns, chunks, chunkLength: Math.ceil(length / chunks), scale },
     workgroups: foldWorkgroups(columns),
   };
 }

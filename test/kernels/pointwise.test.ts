@@ -97,6 +97,7 @@ const cases: Case[] = [
     [1, 999, 1],
     [2, 20_000, 1],
     [3, 70, 512],
+    [1, 70_000, 8],
     [2, 100, 601],
   ].flatMap((shape): Case[] => [
     { name: `sum ${shape}`, shapes: [shape], op: (x) => k.sum(x, 1) },
