@@ -53,13 +53,14 @@ const supports = (p: Params, traits: DeviceTraits): boolean =>
 
 /**
  * The products saved must take longer than what the transforms move: at an H200's paper rates, 67 TFLOP/s and 4.8 TB/s, they
- * do from about 45 channels on. With fewer tiles than a block has rows it runs half empty, and little work is over
- * before the dispatches are. Reckoned, not measured; the tuner decides where it may.
+ * do from about 45 channels on. Sixteen tiles fill half a block, and the n² products are more blocks than a direct
+ * convolution of so few pixels has; little work is over before the dispatches are. Reckoned, not measured; the tuner
+ * decides where it may.
  */
 const suits = (p: Params, traits: DeviceTraits): boolean =>
   traits.family === 'tiled' &&
   Math.min(p.cin, p.cout) >= 64 &&
-  tilesOf(4, p.batch, p.oh, p.ow).tiles >= 128 &&
+  tilesOf(4, p.batch, p.oh, p.ow).tiles >= 16 &&
   p.batch * p.oh * p.ow * 9 * p.cin * p.cout >= 2 ** 28;
 
 /** n² products of m × k by k × n, all that goes in and out [product][row][channel]. */
