@@ -9,6 +9,7 @@ import {
   wgsl,
   workgroupsFor,
 } from '../kernel.ts';
+import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
 /** Output channels of a panel of arranged weights, unless a rung wants fewer. */
@@ -109,8 +110,16 @@ export interface GatherRung {
   readonly supports: (traits: DeviceTraits, p: Params) => boolean;
   /** `numbers`: how many the source has. */
   readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number, numbers: number) => boolean;
-  /** Tile space for a number of destination pixels and columns; `rows` and `columns` of a tile fix the grid. */
-  readonly tiles: (pixels: number, columns: number, count: number, traits: DeviceTraits) => readonly Constants[];
+  /** Tile space for a number of destination pixels and columns, each a sum over k; `rows` and `columns` of a tile fix the grid. */
+  readonly tiles: (
+    pixels: number,
+    columns: number,
+    count: number,
+    traits: DeviceTraits,
+    k: number,
+  ) => readonly Constants[];
+  /** Where the rung splits k: its text finds the number of parts in the upper half of `panels`, and writes them one after the other. */
+  readonly parts?: (workgroups: number, k: number, tile: Constants) => Parts;
   readonly source: (tile: Constants, channels: Channels) => WgslSource;
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   /** It takes few or odd channels as they are, and panels as wide as its tile. */
@@ -169,11 +178,28 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
     });
   };
   const count = (p: Params) => p.groups * phasesOf(p, transposed);
+  /** Of each sum; transposed with a stride, of the phase that most taps hit. */
+  const depthOf = (p: Params): number => {
+    const [strideY, strideX] = transposed ? [p.strideY, p.strideX] : [1, 1];
+    return Math.ceil(p.kh / strideY) * Math.ceil(p.kw / strideX) * sizes(p).depth;
+  };
+  const grid = (p: Params, tile: Constants) => {
+    const shape = rung.shape(tile);
+    return {
+      x: Math.ceil(pixels(p, transposed) / shape.rows),
+      y: Math.ceil(sizes(p).columns / p.groups / shape.columns),
+      z: count(p),
+    };
+  };
+  const splitOf = (p: Params, tile: Constants): Parts => {
+    const { x, y, z } = grid(p, tile);
+    return rung.parts?.(x * y * z, depthOf(p), tile) ?? { part: depthOf(p), parts: 1 };
+  };
   /** Those whose grid is within what WebGPU allows. */
   const tiles = (p: Params, traits: DeviceTraits) =>
     rung
-      .tiles(pixels(p, transposed), sizes(p).columns / p.groups, count(p), traits)
-      .filter((tile) => Math.ceil(pixels(p, transposed) / rung.shape(tile).rows) <= 65_535);
+      .tiles(pixels(p, transposed), sizes(p).columns / p.groups, count(p), traits, depthOf(p))
+      .filter((tile) => grid(p, tile).x <= 65_535);
   return {
     name: rung.name,
     adds: rung.adds,
@@ -196,6 +222,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         ...(padSource && { srcPadded: 4 * source.rows * ceil4(k) }),
         ...(padTarget && { dstPadded: 4 * target.rows * ceil4(columns) }),
         arranged: 4 * panel * p.groups * panels * taps * depth,
+        ...partBytes(splitOf(p, tile), target.rows * ceil4(columns)),
         ...converted(p)?.scratch,
       };
     },
@@ -203,8 +230,11 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       const { k, columns, channels, depth, padSource, padTarget, panel, source, target, taps, panels } = sizes(p, tile);
       const [k4, columns4] = [ceil4(k), ceil4(columns)];
       const unit = channels.odd && !padTarget ? 1 : 4;
-      const shape = rung.shape(tile);
-      const slopeOnly = isSlopeOnly(p.activation);
+      const { x, y, z } = grid(p, tile);
+      const split = splitOf(p, tile);
+      const whole = padTarget ? 'dstPadded' : dst;
+      // Split, the activation comes after the sum.
+      const inTile = split.parts === 1 && isSlopeOnly(p.activation);
       const passes: Pass[] = [];
       if (padSource) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
       passes.push({
@@ -219,7 +249,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         source: rung.source(tile, channels),
         bind: {
           src: padSource ? 'srcPadded' : src,
-          dst: padTarget ? 'dstPadded' : dst,
+          dst: split.parts > 1 ? 'partials' : whole,
           weight: 'arranged',
           ...conversion?.bind,
         },
@@ -233,22 +263,21 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
           dstC: unit === 1 ? columns : columns4 / 4,
           depth: channels.depth ? 1 : k4 / 4 / p.groups,
           columns: unit === 1 ? columns : columns4 / 4 / p.groups,
-          panels,
+          panels: panels + (rung.parts ? 65_536 * split.parts : 0),
           transposed: Number(transposed),
-          slope: slopeOnly ? p.slope : 1,
+          slope: inTile ? p.slope : 1,
         },
-        workgroups: [
-          Math.ceil(pixels(p, transposed) / shape.rows),
-          Math.ceil(columns / p.groups / shape.columns),
-          count(p),
-        ],
+        workgroups: [x, y, z * split.parts],
       });
+      passes.push(...sumParts(split, target.rows * columns4, whole));
       if (padTarget) {
         passes.push(
           repitch('dstPadded', dst, { ...target, columns: columns4, toRows: target.rows, toColumns: columns }),
         );
       }
-      if (!slopeOnly) passes.push({ ...activationPass(p.activation, target.rows * columns), bind: { out: dst } });
+      if (!inTile && p.activation !== 0) {
+        passes.push({ ...activationPass(p.activation, target.rows * columns), bind: { out: dst } });
+      }
       return passes;
     },
   };

@@ -1,12 +1,13 @@
 import { generated } from '../kernel.ts';
 import { type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
-import { blockTiles } from '../matmul/tiled.ts';
+import { blockTiles, partsOf } from '../matmul/tiled.ts';
 import { type GatherRung, gatherText, gatherVariant, PANEL } from './gather.ts';
 
 const tiledConvText = (
   tile: BlockTile,
 ): string => `// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), a workgroup
 // per tile of ${tile.bm} destination pixels × ${tile.bn} channels, ${tile.micro} × ${tile.micro} per invocation; implicit GEMM over (tap, k).
+// k may be split into parts; each writes its own partial result (the first with the bias), to be summed in order.
 requires immediate_address_space;
 ${gatherText()}
 var<private> walk: Walk;
@@ -14,6 +15,8 @@ var<private> firstRow: u32;
 var<private> firstColumn: u32;
 var<private> tapsAcross: i32; // taps of this phase in a line
 var<private> endK: u32;
+var<private> outAt: u32;
+var<private> startsHere: bool;
 var<private> row0: Row;
 var<private> row1: Row;
 var<private> row2: Row;
@@ -61,52 +64,64 @@ fn leftBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
   ));
 }
 
+fn panelCount() -> u32 { return params.panels & 0xffffu; }
+
 fn rightBlock(slot: u32, block: u32, k: u32) -> mat4x4f {
   let column = firstColumn / 4u + block;
   let panel = column / ${PANEL / 4}u;
-  if (k >= endK || panel >= params.panels) { return mat4x4f(); }
+  if (k >= endK || panel >= panelCount()) { return mat4x4f(); }
   let window = pair(params.window);
   let place = walk.firstTap + tap * walk.tapStep;
   let taps = u32(window.x * window.y);
-  let line = ((walk.group * params.panels + panel) * taps + u32(place.x * window.y + place.y)) * params.depth + channel;
+  let line = ((walk.group * panelCount() + panel) * taps + u32(place.x * window.y + place.y)) * params.depth + channel;
   let at = line * ${PANEL}u + column % ${PANEL / 4}u;
   return mat4x4f(weight[at], weight[at + ${PANEL / 4}u], weight[at + ${(2 * PANEL) / 4}u], weight[at + ${(3 * PANEL) / 4}u]);
 }
 
-fn start(column4: u32) -> vec4f { return bias[walk.group * params.columns + firstColumn / 4u + column4]; }
+fn start(column4: u32) -> vec4f {
+  return select(vec4f(0.0), bias[walk.group * params.columns + firstColumn / 4u + column4], startsHere);
+}
 
 fn store(row: u32, column4: u32, value: vec4f) {
   let c = firstColumn / 4u + column4;
   let at = rowAt(firstRow + row, walk).out;
   if (at != NOWHERE && c < params.columns) {
-    dst[at + walk.group * params.columns + c] = activated(value);
+    dst[outAt + at + walk.group * params.columns + c] = activated(value);
   }
 }
 ${tileText(tile, true)}
 @compute @workgroup_size(${threadsOf(tile)})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) thread: u32) {
   let place = tileOf(wid.y * count.x + wid.x, count.x, count.y);
-  let here = walkOf(wid.z);
+  let parts = params.panels >> 16u;
+  let part = wid.z / (count.z / parts);
+  let here = walkOf(wid.z % (count.z / parts));
   let window = pair(params.window);
   // Max: a phase that no tap hits still writes its zeros.
   let counts = max(vec2i(0), (window - here.firstTap + here.tapStep - 1) / here.tapStep);
-  let lastK = u32(counts.x * counts.y) * 4u * params.depth;
+  let allK = u32(counts.x * counts.y) * 4u * params.depth;
+  let slabs = (allK + ${SLAB - 1}u) / ${SLAB}u;
+  let firstK = part * ((slabs + parts - 1u) / parts) * ${SLAB}u;
+  let lastK = min(firstK + (slabs + parts - 1u) / parts * ${SLAB}u, allK);
   walk = here;
   tapsAcross = max(1, counts.y);
   endK = lastK;
   firstRow = place.x * ${tile.bm}u;
   firstColumn = place.y * ${tile.bn}u;
-  multiplyTile(thread, 0u, lastK);
+  outAt = part * params.batch * params.dstH * params.dstW * params.dstC;
+  startsHere = part == 0u;
+  multiplyTile(thread, firstK, lastK);
 }
 `;
 
 const tiled: GatherRung = {
   name: 'tiled',
-  adds: 'implicit GEMM in workgroup-memory tiles, 8 × 8 or 4 × 4 per invocation, double-buffered: for GPUs; not yet measured on one',
+  adds: 'implicit GEMM in workgroup-memory tiles, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
   family: 'tiled',
   supports: () => true,
   suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
-  tiles: (pixels, columns, count, traits) => blockTiles(pixels, columns, count, traits),
+  tiles: blockTiles,
+  parts: (workgroups, k, tile) => partsOf(workgroups, k, threadsOf(blockTileOf(tile))),
   source: (constants) => {
     const tile = blockTileOf(constants);
     return generated(import.meta.url, `conv/tiled-${nameOf(tile)}`, () => tiledConvText(tile));

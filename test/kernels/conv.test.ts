@@ -83,11 +83,27 @@ const cases: Case[] = [
   // 65 × 65 tiles of 16 pixels: more than one chunk of Winograd's, each 1820 tiles at up to 32 channels
   { name: 'many tiles', x: [1, 260, 260, 4], w: [3, 3, 4, 32], options: { padding: 1 } },
   { name: 'many positions', x: [4, 40, 40, 4], w: [3, 3, 4, 8], options: { padding: 1 }, bias: true },
+  { name: 'deep', x: [1, 5, 6, 132], w: [3, 3, 132, 12], options: { padding: 1, activation: 'leakyRelu' }, bias: true },
+  {
+    name: 'deep, stride 2, sigmoid',
+    x: [1, 7, 6, 256],
+    w: [4, 4, 256, 6],
+    options: { stride: 2, padding: 1, activation: 'sigmoid' },
+    bias: true,
+  },
   {
     name: 'transposed, doubling',
     x: [2, 5, 4, 16],
     w: [3, 3, 8, 16],
     options: { stride: 2, padding: 1, outputPadding: 1, activation: 'relu' },
+    bias: true,
+    transposed: true,
+  },
+  {
+    name: 'transposed, deep',
+    x: [1, 4, 3, 256],
+    w: [3, 3, 8, 256],
+    options: { stride: 2, padding: 1, activation: 'relu' },
     bias: true,
     transposed: true,
   },

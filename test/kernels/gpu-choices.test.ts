@@ -130,6 +130,16 @@ describe('the untuned choice of a GPU', () => {
     }
   });
 
+  it('splits k of a convolution of few pixels', () => {
+    const p = { batch: 1, h: 32, w: 32, cin: 256, oh: 31, ow: 31, cout: 512, groups: 1, kh: 4, kw: 4 };
+    const params = { ...p, strideY: 1, strideX: 1, paddingY: 1, paddingX: 1, dilationY: 1, dilationX: 1 };
+    const { variant, tile } = untuned(conv2dKernel, { ...params, activation: 1, slope: 0 });
+    expect(variant.name).toBe('tiled');
+    const passes = variant.passes({ ...params, activation: 1, slope: 0 }, tile, gpu);
+    const names = passes.map(({ source }) => (source.kind === 'file' ? source.url.href.split('/').at(-1) : source.key));
+    expect(names.slice(-3)).toEqual([expect.stringContaining('conv/tiled'), 'sum-partials.wgsl', 'activation.wgsl']);
+  });
+
   it('takes no tile of 64 columns for 3', () => {
     const p = { batch: 1, h: 256, w: 256, oh: 256, ow: 256, groups: 1, kh: 7, kw: 7, strideY: 1, strideX: 1 };
     const more = { paddingY: 3, paddingX: 3, dilationY: 1, dilationX: 1, activation: 0, slope: 1 };
