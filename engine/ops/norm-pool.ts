@@ -8,6 +8,7 @@ import { formatShape, type Shape, Tensor } from '../tensor.ts';
 import {
   type BatchNormOptions,
   batchOperands,
+  flagsOf,
   type NormAttributes,
   normOp,
   operands,
@@ -35,9 +36,7 @@ const paramsOf = ([batch, height, width, channels]: Shape, { norm, kernelSize }:
   outWidth: Math.floor(width / kernelSize),
   kernelHeight: kernelSize,
   kernelWidth: kernelSize,
-  weighted: Number(norm.weighted),
-  biased: Number(norm.biased),
-  fixed: Number(norm.fixed !== undefined),
+  ...flagsOf(norm),
   eps: norm.eps,
   slope: norm.slope,
 });

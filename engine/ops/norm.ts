@@ -74,7 +74,7 @@ export const operands = (inputs: readonly Tensor[], a: NormAttributes) => {
 export const flagsOf = (a: NormAttributes) => ({
   weighted: Number(a.weighted),
   biased: Number(a.biased),
-  variance: Number(a.fixed !== undefined),
+  fixed: Number(a.fixed !== undefined),
 });
 
 /** The statistics to normalise by: those given (`rstd` is then their variance), or the batch's, which move the running ones. */
@@ -190,11 +190,7 @@ export const normOp = defineOp<NormAttributes>({
     const results: (Tensor | undefined)[] = inputShapes.map(() => undefined);
     if (needs[0]) {
       const dx = Tensor.empty(x.shape, { device, label: 'norm gradient' });
-      device.run(
-        normGradientKernel,
-        { ...buffers, sums: sums?.storage, dx: dx.storage },
-        { ...params, fixed: Number(a.fixed !== undefined) },
-      );
+      device.run(normGradientKernel, { ...buffers, sums: sums?.storage, dx: dx.storage }, params);
       results[0] = dx;
     }
     if (vectorsNeeded && sums) {

@@ -65,12 +65,21 @@ ${tileText(m, 'slope: f32')}
 @group(0) @binding(1) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> dst: array<vec4f>;
 
+// The products of a tile lie in n² places of two cache lines each. A load of vec4 is so many instructions that its misses do
+// not overlap with the next one's; so one number of every line is read first, eight lines in a load.
+fn touch(at: u32, lane: u32) -> f32 {
+  return ${range((n * n) / 4)
+    .map((i) => `products[at + (${4 * i}u + lane / 2u) * params.product + lane % 2u * 4u].x`)
+    .join(' + ')};
+}
+
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let tile = tileAt(params.firstTile + wid.y);
   let channel = wid.x * 8u + lane;
   let productAt = placeOf(wid.y, wid.x, lane);
-  let start = bias[channel];
+  // Never without channels: what was read must only seem to matter.
+  let start = select(bias[channel], vec4f(touch(productAt - lane * params.lane, lane)), params.channels == 0u);
   let firstLine = tile.picture * params.h + tile.top;
   let exists = channel < params.channels;
 ${transformText(

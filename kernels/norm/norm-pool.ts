@@ -4,7 +4,7 @@
  */
 import { VEC4 } from '../common/value.ts';
 import { type Constants, defineKernel, type Pass, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
-import { combineSums, rungs } from './norm.ts';
+import { affine, combineSums, rungs } from './norm.ts';
 
 const params = {
   batch: 'u32',
@@ -30,9 +30,7 @@ const outputs = (p: Numbers): number => p.batch * p.outHeight * p.outWidth * p.c
 const constantsOf = (p: Numbers): Constants => ({
   KH: p.kernelHeight,
   KW: p.kernelWidth,
-  WEIGHT: p.weighted === 1,
-  BIAS: p.biased === 1,
-  FIXED: p.fixed === 1,
+  ...affine(p),
 });
 
 const widthOf = (tile: Constants): number => (tile === VEC4 ? 4 : 1);

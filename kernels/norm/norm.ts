@@ -15,7 +15,7 @@ import { joinChunks } from '../reduce/reduce.ts';
  * channel. Batch norm over pictures has one group of N·H·W rows; instance norm has a group per picture.
  */
 const view = { groups: 'u32', rows: 'u32', channels: 'u32' } as const;
-const flags = { weighted: 'u32', biased: 'u32' } as const;
+const flags = { weighted: 'u32', biased: 'u32', fixed: 'u32' } as const;
 
 type View = Readonly<Record<keyof typeof view, number>>;
 
@@ -126,10 +126,10 @@ export const runningStatisticsKernel = defineKernel({
   ],
 });
 
-const affine = (p: Readonly<Record<keyof typeof flags | 'variance', number>>): Constants => ({
+export const affine = (p: Readonly<Record<keyof typeof flags, number>>): Constants => ({
   WEIGHT: p.weighted === 1,
   BIAS: p.biased === 1,
-  VARIANCE: p.variance === 1,
+  FIXED: p.fixed === 1,
 });
 
 /** One Value per invocation, scalar or vec4; then several rows of one. */
@@ -174,12 +174,12 @@ export const normApplyKernel = defineKernel({
   name: 'normApply',
   computes: 'y = f((x − mean) · rstd · weight + bias) + residual',
   bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', residual: 'read', y: 'write' },
-  params: { ...view, ...flags, variance: 'u32', added: 'u32', eps: 'f32', slope: 'f32' },
+  params: { ...view, ...flags, added: 'u32', eps: 'f32', slope: 'f32' },
   inPlace: { y: ['x', 'residual'] },
   cost: (p) => ({ flops: 6 * elements(p), bytes: 4 * elements(p) * (2 + p.added) }),
   variants: pointwiseRungs(
     'apply.wgsl',
-    (p: Readonly<Record<'weighted' | 'biased' | 'variance' | 'added' | 'eps' | 'slope', number>>) => ({
+    (p: Readonly<Record<keyof typeof flags | 'added' | 'eps' | 'slope', number>>) => ({
       ...affine(p),
       RESIDUAL: p.added === 1,
     }),
@@ -205,9 +205,9 @@ export const normGradientSumsKernel = defineKernel({
   name: 'normGradientSums',
   computes: 'S₁ = Σ g and S₂ = Σ g · x̂ over the rows, g = gradient · f′',
   bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', gradient: 'read', sums: 'write' },
-  params: { ...view, ...flags, variance: 'u32', eps: 'f32', slope: 'f32' },
+  params: { ...view, ...flags, eps: 'f32', slope: 'f32' },
   cost: (p) => ({ flops: 8 * elements(p), bytes: 8 * elements(p) }),
-  variants: rungs<'weighted' | 'biased' | 'variance' | 'eps' | 'slope'>((p, chunks, tile, tree) => [
+  variants: rungs<keyof typeof flags | 'eps' | 'slope'>((p, chunks, tile, tree) => [
     {
       source: source('gradient-sums.wgsl'),
       constants: { ...affine(p), ...tile },
@@ -231,15 +231,11 @@ export const normGradientKernel = defineKernel({
     sums: 'read',
     dx: 'write',
   },
-  params: { ...view, ...flags, variance: 'u32', fixed: 'u32', eps: 'f32', slope: 'f32' },
+  params: { ...view, ...flags, eps: 'f32', slope: 'f32' },
   inPlace: { dx: ['x', 'gradient'] },
   cost: (p) => ({ flops: 12 * elements(p), bytes: 12 * elements(p) }),
-  variants: pointwiseRungs(
-    'gradient.wgsl',
-    (p: Readonly<Record<'weighted' | 'biased' | 'variance' | 'fixed' | 'eps' | 'slope', number>>) => ({
-      ...affine(p),
-      FIXED: p.fixed === 1,
-    }),
+  variants: pointwiseRungs('gradient.wgsl', (p: Readonly<Record<keyof typeof flags | 'eps' | 'slope', number>>) =>
+    affine(p),
   ),
 });
 

@@ -3,6 +3,7 @@
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
+// #include "affine.wgsl"
 // #include "pooled.wgsl"
 
 @group(0) @binding(5) var<storage, read_write> out: array<Value>;
@@ -15,7 +16,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let c = index - walk * params.channels;
   let line = walk / params.chunks;
   let start = (walk - line * params.chunks) * params.chunk;
-  let a = affineOf(c);
+  let a = affineOf(c, c);
   var at = windowAt(line, params.outHeight, start) + c;
   var to = (line * params.outWidth + start) * params.channels + c;
   let steps = min(params.chunk, params.outWidth - start);

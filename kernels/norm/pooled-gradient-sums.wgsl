@@ -4,6 +4,7 @@
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
+// #include "affine.wgsl"
 // #include "pooled.wgsl"
 
 @group(0) @binding(5) var<storage, read> gradient: array<Value>;
@@ -16,7 +17,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   if (index >= total) { return; }
   let chunk = index / params.channels;
   let c = index - chunk * params.channels;
-  let a = affineOf(c);
+  let a = affineOf(c, c);
   let start = chunk * params.chunk;
   let to = min(start + params.chunk, params.rows);
   var line = start / params.outWidth;
@@ -27,7 +28,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   for (var row = start; row < to; row++) {
     let best = firstLargest(at, a);
     let dy = gradient[row * params.channels + c];
-    let g = select(params.slope * dy, dy, best.before > Value(0.0));
+    let g = throughActivation(dy, best.before);
     s1 += g;
     s2 += g * best.n;
     at += KW * params.channels;

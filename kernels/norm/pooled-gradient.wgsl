@@ -4,6 +4,7 @@
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
+// #include "affine.wgsl"
 // #include "pooled.wgsl"
 
 @group(0) @binding(5) var<storage, read> gradient: array<Value>;
@@ -18,7 +19,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let c = index - walk * params.channels;
   let line = walk / params.chunks;
   let start = (walk - line * params.chunks) * params.chunk;
-  let a = affineOf(c);
+  let a = affineOf(c, c);
   var s1 = Value(0.0);
   var s2 = Value(0.0);
   if (!FIXED) {
@@ -36,7 +37,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     if (ty < params.outHeight && tx < params.outWidth) {
       let best = firstLargest(at, a);
       let dy = gradient[((picture * params.outHeight + ty) * params.outWidth + tx) * params.channels + c];
-      g = select(params.slope * dy, dy, best.before > Value(0.0));
+      g = throughActivation(dy, best.before);
       tap = best.tap;
     }
     for (var ky = 0u; ky < KH; ky++) {
@@ -44,7 +45,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
         if (ty * KH + ky < params.height && tx * KW + kx < params.width) {
           let here = at + (ky * params.width + kx) * params.channels;
           var d = select(Value(0.0), g, tap == Uint(ky * KW + kx));
-          if (!FIXED) { d -= s1 + (x[here] - a.mean) * a.rstd * s2; }
+          if (!FIXED) { d -= s1 + normalised(x[here], a) * s2; }
           dx[here] = a.weight * a.rstd * d;
         }
       }
