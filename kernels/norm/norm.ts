@@ -72,7 +72,7 @@ export const rungs = <P extends string>(
   },
   {
     name: 'chunks-tree',
-    adds: 'GPUs: chunks enough to fill the device, x read once for its statistics, joined by trees in workgroup memory',
+    adds: 'GPUs: chunks enough to fill the device, joined by trees in workgroup memory',
     supports: (p: Readonly<Record<P | keyof View, number>>) => vec4able(p),
     suits: (_p: Readonly<Record<P | keyof View, number>>, { family }: DeviceTraits) => family === 'tiled',
     scratch: (p: Readonly<Record<P | keyof View, number>>) => partialsBytes(p, manyChunks(p)),
@@ -102,8 +102,8 @@ export const normStatisticsKernel = defineKernel({
   cost: (p) => ({ flops: 5 * elements(p), bytes: 4 * elements(p) }),
   variants: rungs<'eps'>((p, chunks, tile, tree) => [
     {
-      source: source(tree ? 'statistics-once.wgsl' : 'statistics.wgsl'),
-      ...(!tree && { constants: tile }),
+      source: source('statistics.wgsl'),
+      constants: tile,
       params: chunks,
       workgroups: workgroupsFor((p.groups * chunks.chunks * p.channels) / width(tile), 64),
     },
