@@ -63,7 +63,7 @@ export const algorithms: Readonly<Record<TileSide, Algorithm>> = {
 };
 
 export const transpose = (a: Matrix): Matrix => a[0].map((_, k) => a.map((row) => row[k]));
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 export const lines = (n: number, text: (i: number) => string): string => range(n).map(text).join('\n');
 const number = (value: number): string => (Number.isInteger(value) ? `${value}.0` : `${value}`);
 

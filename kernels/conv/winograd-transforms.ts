@@ -1,5 +1,5 @@
 import { generated, type WgslSource } from '../kernel.ts';
-import { algorithms, lines, type TileSide, transformText, transpose } from './winograd-algorithms.ts';
+import { algorithms, lines, range, type TileSide, transformText, transpose } from './winograd-algorithms.ts';
 
 /** A tile's place: its picture, and the upper left of its m × m outputs. Where its numbers stand: strides in vec4. */
 const tileText = (m: TileSide, more: string): string => `
