@@ -8,10 +8,9 @@ import type { Constants } from '../kernel.ts';
  *
  * The kernel around it supplies `leftBlock(slot, block, k)` and `rightBlock(slot, block, k)`, each a mat4x4f whose column j holds
  * four neighbouring rows (columns) 4·block … of the tile at k + j, zeros outside; `prepare(slot, block)`, what can be known
- * of a left block before the loop; `start(column4)`, from where the sums of four columns start; `store(row, column4, value)`;
- * rows and columns counted in the tile, and `firstK`, `lastK`. Where BN is
- * at least 64, an invocation has no more than one left block, in slot 0: what `prepare` finds fits plain variables, which
- * stay in registers as an array indexed by the slot might not.
+ * of a left block before the loop; `start(column4)`, from where the sums of four columns start; and `store(row, column4, value)`.
+ * Rows and columns are counted in the tile. Where BN is at least 64, an invocation has no more than one left block, in
+ * slot 0: what `prepare` finds fits plain variables, which stay in registers as an array indexed by the slot might not.
  */
 export interface BlockTile {
   readonly bm: number;
