@@ -1,22 +1,27 @@
 // orthonormalise as in orthonormalise.wgsl, with the column being taken out in workgroup memory and four columns per
-// invocation; columns divisible by 4, rows ≤ 512.
+// invocation; columns divisible by 4, rows ≤ 512. GUARDED: only where `dependent` (cholesky.wgsl).
 requires immediate_address_space;
 
 struct Params { rows: u32, columns: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read_write> matrix: array<vec4f>;
+@group(0) @binding(1) var<storage, read> dependent: array<u32>;
 
+const GUARDED = false;
 const SIZE = 64u;
 const MAX_ROWS = 512u;
 var<workgroup> partial: array<f32, SIZE>;
 var<workgroup> taken: array<f32, MAX_ROWS>;
+var<workgroup> rounds: u32;
 
 @compute @workgroup_size(SIZE)
 fn main(@builtin(local_invocation_index) lane: u32) {
   let rows = params.rows;
   let width = params.columns / 4u;
-  for (var round = 0u; round < 2u; round++) {
+  if (lane == 0u) { rounds = select(2u, 0u, GUARDED && dependent[0] == 0u); }
+  let wanted = workgroupUniformLoad(&rounds);
+  for (var round = 0u; round < wanted; round++) {
     for (var j = 0u; j < params.columns; j++) {
       var sum = 0.0;
       for (var r = lane; r < rows; r += SIZE) {

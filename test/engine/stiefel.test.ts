@@ -71,6 +71,26 @@ describe('stiefelRetract', () => {
     expectClose(found, qr(values, rows, columns), { rtol: 0, atol, label: `Q of ${rows} × ${columns}` });
   });
 
+  it('takes nearly dependent columns, and says nothing of it', async () => {
+    const [rows, columns] = [96, 64];
+    const values = samples(rows * columns, 5);
+    // The second half repeats the first but for a thousandth.
+    for (let r = 0; r < rows; r++)
+      for (let c = 0; c < 32; c++)
+        values[r * columns + 32 + c] = values[r * columns + c] + values[r * columns + 32 + c] / 1e3;
+    const weight = tensor(values, [rows, columns]);
+    stiefelRetract(weight);
+    const found = await weight.floats();
+    expectClose(found, qr(values, rows, columns), { rtol: 0, atol: 2e-3, label: 'Q' });
+    for (let a = 0; a < columns; a++) {
+      for (let b = 0; b <= a; b++) {
+        let dot = a === b ? -1 : 0;
+        for (let i = 0; i < rows; i++) dot += found[i * columns + a] * found[i * columns + b];
+        expect(Math.abs(dot)).toBeLessThan(1e-6);
+      }
+    }
+  });
+
   it.each(referenceCases('optim', 'signFixedQr').map((one) => [one.name, one] as const))('%s', async (_, one) => {
     const x = one.inputs.get('x');
     const expected = one.outputs.get('');
