@@ -4,8 +4,14 @@ import { join } from 'node:path';
 import { DeviceError } from './errors.ts';
 import { type Platform, setPlatform } from './platform.ts';
 
-/** Dawn toggles. Without the first, timestamps come in steps of 65,536 ns; the second exposes shader-f16 on NVIDIA. */
-const DAWN_FLAGS = ['disable-dawn-features=timestamp_quantization', 'enable-dawn-features=vulkan_enable_f16_on_nvidia'];
+/**
+ * Dawn toggles. Without the first, timestamps come in steps of 65,536 ns; the next exposes shader-f16 on NVIDIA. Subgroup
+ * matrices are behind the last, which opens everything unfinished in Dawn: only for who asks.
+ */
+const dawnFlags = (): string[] => {
+  const unsafe = process.env.SUBGROUP_MATRIX === '1' ? ',allow_unsafe_apis' : '';
+  return ['disable-dawn-features=timestamp_quantization', `enable-dawn-features=vulkan_enable_f16_on_nvidia${unsafe}`];
+};
 
 /** Kept for the life of the process: once the object from create() is collected, Dawn aborts at random. */
 let instance: GPU | undefined;
@@ -26,7 +32,7 @@ export const nodePlatform: Platform = {
     try {
       const { create, globals } = await import('webgpu');
       Object.assign(globalThis, globals);
-      instance = create([...DAWN_FLAGS, ...extra]);
+      instance = create([...dawnFlags(), ...extra]);
     } catch (cause) {
       throw new DeviceError(`WebGPU (Dawn) did not start: ${String(cause)}`, {
         remedy: 'Run `npx kindergrad doctor` to see what is missing.',

@@ -22,6 +22,8 @@ export interface DeviceTraits {
   readonly subgroupMinSize: number;
   readonly subgroupMaxSize: number;
   readonly shaderF16: boolean;
+  /** Sizes of the f16 products with f32 sums that subgroups do at once; undefined without such units, or not asked for. */
+  readonly subgroupMatrix?: { readonly m: number; readonly n: number; readonly k: number } | undefined;
   /** Winograd convolutions may be chosen (WINOGRAD=0 forbids them: their rounding error is larger). */
   readonly winograd: boolean;
   readonly maxWorkgroupStorage: number;

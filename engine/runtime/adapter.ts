@@ -14,7 +14,32 @@ const LIMITS = [
   'maxImmediateSize',
 ] as const;
 
-const FEATURES = ['subgroups', 'shader-f16', 'timestamp-query', 'subgroup-size-control'] as const;
+const FEATURES = [
+  'subgroups',
+  'shader-f16',
+  'timestamp-query',
+  'subgroup-size-control',
+  // Dawn offers it with its unsafe interfaces alone, which SUBGROUP_MATRIX=1 asks for.
+  'chromium-experimental-subgroup-matrix',
+] as const;
+
+/** A product that the adapter's subgroups do at once, as Dawn tells it. */
+interface MatrixConfig {
+  readonly componentType: string;
+  readonly resultComponentType: string;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+}
+
+/** The largest of f16 with f32 sums whose depth divides that of a slab (kernels/matmul/tile.ts). */
+function subgroupMatrixOf(info: GPUAdapterInfo): DeviceTraits['subgroupMatrix'] {
+  const { subgroupMatrixConfigs = [] } = info as unknown as { subgroupMatrixConfigs?: Iterable<MatrixConfig> };
+  const [best] = [...subgroupMatrixConfigs]
+    .filter((one) => one.componentType === 'f16' && one.resultComponentType === 'f32' && 16 % one.K === 0)
+    .sort((a, b) => b.M * b.N * b.K - a.M * a.N * a.K);
+  return best && { m: best.M, n: best.N, k: best.K };
+}
 
 /** The adapter in words, for logs, run folders and bench headers. */
 export interface DeviceInfo {
@@ -63,6 +88,9 @@ export async function openAdapter(powerPreference: GPUPowerPreference = 'high-pe
       subgroupMinSize,
       subgroupMaxSize,
       shaderF16: features.includes('shader-f16'),
+      subgroupMatrix: features.includes('chromium-experimental-subgroup-matrix')
+        ? subgroupMatrixOf(adapter.info)
+        : undefined,
       winograd: platform().env('WINOGRAD') !== '0',
       maxWorkgroupStorage: gpu.limits.maxComputeWorkgroupStorageSize,
       maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,

@@ -5,7 +5,7 @@ import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
 import { laneHalfConv2dInputGradient } from './lanes-half.ts';
 import { narrowConv2dInputGradient } from './narrow.ts';
-import { tiledConv2dInputGradient } from './tiled.ts';
+import { matrixConv2dInputGradient, tiledConv2dInputGradient } from './tiled.ts';
 import { winogradConv2dInputGradient } from './winograd.ts';
 import { winogradTiledConv2dInputGradient } from './winograd-tiled.ts';
 
@@ -34,8 +34,9 @@ export const conv2dInputGradientKernel = defineKernel({
     laneHalfConv2dInputGradient,
     narrowConv2dInputGradient,
     winogradConv2dInputGradient,
-    tiledConv2dInputGradient,
+    ...tiledConv2dInputGradient,
     directConv2dInputGradient,
     winogradTiledConv2dInputGradient,
+    matrixConv2dInputGradient,
   ],
 });

@@ -7,7 +7,7 @@ import { fewRowsWeightGradient } from './few-rows-weight-gradient.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneHalfConv2dWeightGradient } from './lanes-half-weight-gradient.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
-import { tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
+import { matrixConv2dWeightGradient, tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
 import { winogradConv2dWeightGradient } from './winograd.ts';
 import { winogradTiledConv2dWeightGradient } from './winograd-tiled.ts';
 
@@ -37,8 +37,9 @@ export const conv2dWeightGradientKernel = defineKernel({
     fewRowsWeightGradient,
     fewOutputsWeightGradient,
     winogradConv2dWeightGradient,
-    tiledConv2dWeightGradient,
+    ...tiledConv2dWeightGradient,
     directConv2dWeightGradient,
     winogradTiledConv2dWeightGradient,
+    matrixConv2dWeightGradient,
   ],
 });

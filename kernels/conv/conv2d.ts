@@ -5,7 +5,7 @@ import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
 import { laneHalfConv2d } from './lanes-half.ts';
 import { narrowConv2d } from './narrow.ts';
-import { tiledConv2d } from './tiled.ts';
+import { matrixConv2d, tiledConv2d } from './tiled.ts';
 import { winogradConv2d } from './winograd.ts';
 import { winogradTiledConv2d } from './winograd-tiled.ts';
 
@@ -34,8 +34,9 @@ export const conv2dKernel = defineKernel({
     laneHalfConv2d,
     narrowConv2d,
     winogradConv2d,
-    tiledConv2d,
+    ...tiledConv2d,
     directConv2d,
     winogradTiledConv2d,
+    matrixConv2d,
   ],
 });

@@ -1,13 +1,17 @@
+import { scalePasses, scaleScratch } from '../half/half.ts';
 import { generated } from '../kernel.ts';
-import { type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
+import { type TiledKind, tiledKinds } from '../matmul/arithmetics.ts';
+import { type Arithmetic, type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles, partsOf } from '../matmul/tiled.ts';
-import { weightGradientText, weightGradientVariant, windowText } from './weight-gradient.ts';
+import { type WeightGradientRung, weightGradientText, weightGradientVariant, windowText } from './weight-gradient.ts';
 
 const text = (
   tile: BlockTile,
+  arithmetic: Arithmetic,
 ): string => `// conv2dWeightGradient: out[part][tap, ci][co] = Σ_p x[pixel of p and tap, ci] · y[p, co] over the part's own windows p, a workgroup
 // per tile of ${tile.bm} rows (tap, ci) × ${tile.bn} channels co, ${tile.micro} × ${tile.micro} per invocation. Channels are in vec4, padded with zeros.
 requires immediate_address_space;
+${arithmetic.directives}
 ${weightGradientText}
 var<private> group: u32;
 var<private> firstRow: u32;
@@ -56,7 +60,7 @@ fn store(row: u32, column4: u32, value: vec4f) {
     out[outAt + r * params.dstC + c] = value;
   }
 }
-${tileText(tile, true)}
+${tileText(tile, arithmetic, true)}
 @compute @workgroup_size(${threadsOf(tile)})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) thread: u32) {
   let place = tileOf(wid.y * count.x + wid.x, count.x, count.y);
@@ -72,17 +76,32 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
 }
 `;
 
-export const tiledConv2dWeightGradient = weightGradientVariant({
-  name: 'tiled',
-  family: 'tiled',
-  adds: 'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs; not yet measured on one',
-  supports: () => true,
-  suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
-  tiles: blockTiles,
-  shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
-  source: (constants) => {
-    const tile = blockTileOf(constants);
-    return generated(import.meta.url, `conv/tiled-weight-gradient-${nameOf(tile)}`, () => text(tile));
-  },
-  parts: ({ batch, oh, ow }, tiles, tile) => partsOf(tiles, batch * oh * ow, threadsOf(blockTileOf(tile))),
-});
+const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): WeightGradientRung => {
+  const tiles: NonNullable<WeightGradientRung['tiles']> = (rows, columns, groups, traits, windows) =>
+    among(blockTiles(rows, columns, groups, traits, windows), traits);
+  return {
+    name,
+    adds:
+      adds ||
+      'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs; not yet measured on one',
+    family: 'tiled',
+    supports: (traits, p) => (!half || p.half === 1) && tiles(1, 1, 1, traits, 1).length > 0,
+    suits: (products, traits) => traits.family === 'tiled' && products >= least,
+    tiles,
+    shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
+    source: (constants) => {
+      const tile = blockTileOf(constants);
+      const kind = arithmetic(constants);
+      return generated(import.meta.url, `conv/weight-gradient-${nameOf(tile, kind)}`, () => text(tile, kind));
+    },
+    parts: ({ batch, oh, ow }, count, tile) => partsOf(count, batch * oh * ow, threadsOf(blockTileOf(tile))),
+    ...(half && {
+      convert: ({ x, y }) => ({ scratch: scaleScratch(x, y), passes: scalePasses(x, y), bind: {} }),
+    }),
+  };
+};
+
+const [plain, half, matrix] = tiledKinds.map(rung).map(weightGradientVariant);
+
+export const tiledConv2dWeightGradient = [plain, half];
+export const matrixConv2dWeightGradient = matrix;

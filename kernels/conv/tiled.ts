@@ -1,14 +1,18 @@
+import { scalePasses, scaleScratch } from '../half/half.ts';
 import { generated } from '../kernel.ts';
-import { type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
+import { type TiledKind, tiledKinds } from '../matmul/arithmetics.ts';
+import { type Arithmetic, type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles, partsOf } from '../matmul/tiled.ts';
 import { type GatherRung, gatherText, gatherVariant, PANEL } from './gather.ts';
 
 const tiledConvText = (
   tile: BlockTile,
+  arithmetic: Arithmetic,
 ): string => `// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), a workgroup
 // per tile of ${tile.bm} destination pixels × ${tile.bn} channels, ${tile.micro} × ${tile.micro} per invocation; implicit GEMM over (tap, k).
 // k may be split into parts; each writes its own partial result (the first with the bias), to be summed in order.
 requires immediate_address_space;
+${arithmetic.directives}
 ${gatherText()}
 var<private> walk: Walk;
 var<private> firstRow: u32;
@@ -89,7 +93,7 @@ fn store(row: u32, column4: u32, value: vec4f) {
     dst[outAt + at + walk.group * params.columns + c] = activated(value);
   }
 }
-${tileText(tile, true)}
+${tileText(tile, arithmetic, true)}
 @compute @workgroup_size(${threadsOf(tile)})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) thread: u32) {
   let place = tileOf(wid.y * count.x + wid.x, count.x, count.y);
@@ -114,20 +118,34 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
 }
 `;
 
-const tiled: GatherRung = {
-  name: 'tiled',
-  adds: 'implicit GEMM in workgroup-memory tiles, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
+const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): GatherRung => ({
+  name,
+  adds:
+    adds ||
+    'implicit GEMM in workgroup-memory tiles, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
   family: 'tiled',
-  supports: () => true,
-  suits: (products, traits) => traits.family === 'tiled' && products >= 262_144,
-  tiles: blockTiles,
+  supports: (_traits, p) => !half || p.half === 1,
+  suits: (products, traits) => traits.family === 'tiled' && products >= least,
+  tiles: (pixels, columns, count, traits, k) => among(blockTiles(pixels, columns, count, traits, k), traits),
   parts: (workgroups, k, tile) => partsOf(workgroups, k, threadsOf(blockTileOf(tile))),
   source: (constants) => {
     const tile = blockTileOf(constants);
-    return generated(import.meta.url, `conv/tiled-${nameOf(tile)}`, () => tiledConvText(tile));
+    const kind = arithmetic(constants);
+    return generated(import.meta.url, `conv/${nameOf(tile, kind)}`, () => tiledConvText(tile, kind));
   },
   shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
-};
+  ...(half && {
+    convert: ({ src, weight }) => ({
+      scratch: scaleScratch(src, weight),
+      passes: scalePasses(src, weight),
+      bind: {},
+    }),
+  }),
+});
 
-export const tiledConv2d = gatherVariant(tiled, false);
-export const tiledConv2dInputGradient = gatherVariant(tiled, true);
+const [plain, half, matrix] = tiledKinds.map(rung);
+
+export const tiledConv2d = [plain, half].map((one) => gatherVariant(one, false));
+export const tiledConv2dInputGradient = [plain, half].map((one) => gatherVariant(one, true));
+export const matrixConv2d = gatherVariant(matrix, false);
+export const matrixConv2dInputGradient = gatherVariant(matrix, true);

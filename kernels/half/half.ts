@@ -24,6 +24,12 @@ export interface Operand {
  */
 export const roundingPays = (products: number, numbers: number): boolean => products > 256 * numbers;
 
+/**
+ * Products below which a GPU's rungs keep to f32: finding the scales is three more dispatches. A reckoning, not a measurement;
+ * the tuner measures.
+ */
+export const HALF_PRODUCTS = 2 ** 26;
+
 /** Scratch of `scalePasses`. */
 export const scaleScratch = (left: Operand, right: Operand): Record<string, number> => ({
   partial: 4 * (partialsOf(left.count) + partialsOf(right.count)),

@@ -45,6 +45,6 @@ export const matmulKernel = defineKernel({
     laneMatmul,
     laneHalfMatmul,
     packedMatmul,
-    tiledMatmul,
+    ...tiledMatmul,
   ],
 });

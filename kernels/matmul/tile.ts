@@ -9,7 +9,7 @@ import type { Constants } from '../kernel.ts';
  * The kernel around it supplies `leftBlock(slot, block, k)` and `rightBlock(slot, block, k)`, each a mat4x4f whose column j holds
  * four neighbouring rows (columns) 4·block … of the tile at k + j, zeros outside; `prepare(slot, block)`, what can be known
  * of a left block before the loop; `start(column4)`, from where the sums of four columns start; and `store(row, column4, value)`.
- * Rows and columns are counted in the tile. Where BN is at least 64, an invocation has no more than one left block, in
+ * Rows and columns are counted in the tile. With halves it also binds `scales` (half-scales.wgsl). Where BN is at least 64, an invocation has no more than one left block, in
  * slot 0: what `prepare` finds fits plain variables, which stay in registers as an array indexed by the slot might not.
  */
 export interface BlockTile {
@@ -26,8 +26,8 @@ const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 export const threadsOf = ({ bm, bn, micro }: BlockTile): number => (bm * bn) / micro ** 2;
 
-/** In the names of texts and tests. */
-export const nameOf = ({ bm, bn, micro }: BlockTile): string => `${bm}x${bn}x${micro}`;
+/** In the names of texts. */
+export const nameOf = ({ bm, bn, micro }: BlockTile, { name }: Arithmetic): string => `${name}-${bm}x${bn}x${micro}`;
 
 /** The tile among a variant's constants. */
 export const blockTileOf = ({ bm, bn, micro = 8 }: Constants): BlockTile => ({
@@ -53,19 +53,130 @@ fn tileOf(index: u32, rows: u32, columns: u32) -> vec2u {
 }
 `;
 
+/** What an invocation does with the slabs: the part of the text that differs between kinds of arithmetic. */
+export interface Inner {
+  /** The slabs, `keepLeft` and `keepRight(line, place, block)` which fill them: line of both buffers, place along the tile. */
+  readonly declarations: string;
+  /** Before the loop. */
+  readonly begin: string;
+  /** Adds the products of slab `buffer`. */
+  readonly multiply: string;
+  /** Hands the sums to `store`. */
+  readonly end: string;
+}
+
+/** How products are computed. */
+export interface Arithmetic {
+  /** In the names of texts. */
+  readonly name: string;
+  /** What the text needs enabled. */
+  readonly directives: string;
+  readonly inner: (tile: BlockTile) => Inner;
+}
+
+const across = ({ bn, micro }: BlockTile): number => bn / micro;
+
+/** Where the operands are scaled before they become halves (kernels/half/half.ts). */
+export const scalesBinding = '@group(0) @binding(8) var<storage, read> scales: array<vec4f>;';
+
+/** Each invocation keeps micro × micro sums in vec4; slabs in f32, or packed as halves (11 bits, half the traffic). */
+function vectors(tile: BlockTile, half: boolean): Inner {
+  const { bm, bn, micro } = tile;
+  const rows = range(micro);
+  const quarters = range(micro / 4);
+  const type = half ? 'vec2u' : 'vec4f';
+  const packed = (value: string): string =>
+    half ? `vec2u(pack2x16float(${value}.xy), pack2x16float(${value}.zw))` : value;
+  const keepText = (
+    side: string,
+    width: number,
+    scale: string,
+  ): string => `fn keep${side}(line: u32, place: u32, block: mat4x4f) {
+  let at = line * ${width}u + (place ^ (line % ${SLAB}u / 2u));
+${half ? `  let scaled = block * scales[0].${scale};` : ''}
+${range(4)
+  .map((q) => `  ${side.toLowerCase()}Slab[at + ${q * width}u] = ${packed(half ? `scaled[${q}]` : `block[${q}]`)};`)
+  .join('\n')}
+}`;
+  /** A line for each quarter of the rows and each of the columns. */
+  const each = (line: (side: 'a' | 'b', h: number) => string): string =>
+    quarters.flatMap((h) => [line('a', h), line('b', h)]).join('\n');
+  const start = (h: number): string => `start(tx + ${h * across(tile)}u)`;
+  return {
+    declarations: `
+// [buffer][k][block of 4]${half ? ', packed halves' : ''}, where block b of line k stands at b ^ (k / 4 · 2): of the 8 invocations that store vec4 at a time,
+// 4 have different k / 4 and the same block, whose places would else fall into the same banks.
+var<workgroup> leftSlab: array<${type}, ${2 * SLAB * (bm / 4)}>;
+var<workgroup> rightSlab: array<${type}, ${2 * SLAB * (bn / 4)}>;
+${
+  half
+    ? `${scalesBinding}
+
+fn unpacked(words: vec2u) -> vec4f { return vec4f(unpack2x16float(words.x), unpack2x16float(words.y)); }`
+    : ''
+}
+
+${keepText('Left', bm / 4, 'x')}
+
+${keepText('Right', bn / 4, 'y')}
+
+// Which rows and columns, by fours: 32 neighbours have 4 × 8 of them, two of them each the same columns, so that what
+// they read of a slab line together are few and short runs.
+fn ownPlace(thread: u32) -> vec2u {
+  let warp = thread / 32u;
+  let row = thread % 32u / 16u * 2u + thread % 2u;
+  let column = thread / 2u % 8u;
+  return vec2u(warp / ${across(tile) / 8}u * 4u + row, warp % ${across(tile) / 8}u * 8u + column);
+}`,
+    begin: `  let place = ownPlace(thread);
+  let ty = place.x;
+  let tx = place.y;
+${quarters.map((h) => `  let start${h} = ${half ? 'vec4f(0.0)' : start(h)};`).join('\n')}
+${rows.map((r) => quarters.map((h) => `  var c${r}${h} = start${h};`).join(' ')).join('\n')}`,
+    multiply: `    for (var quad = 0u; quad < ${SLAB / 4}u; quad++) {
+${each((side, h) => {
+  const own = side === 'a' ? `ty + ${(h * bm) / micro}u` : `tx + ${h * across(tile)}u`;
+  return `      let ${side}${h}At = (${own}) ^ (quad * 2u);`;
+})}
+      for (var q = 0u; q < 4u; q++) {
+        let line = buffer * ${SLAB}u + quad * 4u + q;
+${each((side, h) => {
+  const [slab, width] = side === 'a' ? ['leftSlab', bm / 4] : ['rightSlab', bn / 4];
+  const element = `${slab}[line * ${width}u + ${side}${h}At]`;
+  return `        let ${side}${h} = ${half ? `unpacked(${element})` : element};`;
+})}
+${rows.map((r) => `        ${quarters.map((h) => `c${r}${h} += a${r >> 2}[${r % 4}] * b${h};`).join(' ')}`).join('\n')}
+      }
+    }`,
+    end: `${half ? `  let undo = scales[0].zw;\n` : ''}${rows
+      .map((r) => {
+        const row = `ty * 4u + ${(r >> 2) * (bm / 2) + (r % 4)}u`;
+        const value = (h: number): string => (half ? `c${r}${h} * undo.x * undo.y + ${start(h)}` : `c${r}${h}`);
+        return `  ${quarters.map((h) => `store(${row}, tx + ${h * across(tile)}u, ${value(h)});`).join(' ')}`;
+      })
+      .join('\n')}`,
+  };
+}
+
+/** f32 throughout. */
+export const singles: Arithmetic = { name: 'tiled', directives: '', inner: (tile) => vectors(tile, false) };
+
+/** Operands rounded to halves on their way to workgroup memory, sums in f32. */
+export const halves: Arithmetic = { name: 'tiled-half', directives: '', inner: (tile) => vectors(tile, true) };
+
 /**
  * `walks`: the kernel also supplies `seek(k)` and `advance()`. All blocks that an invocation loads from a slab stand at
  * one k: `seek` is told the first, `advance` that the next is 16 on, so that what a position costs in divisions (tap,
  * channel, window) is paid once.
  */
-export function tileText(tile: BlockTile, walks = false): string {
-  const { bm, bn, micro } = tile;
+export function tileText(tile: BlockTile, arithmetic: Arithmetic, walks = false): string {
+  const { bm, bn } = tile;
   const threads = threadsOf(tile);
-  const across = bn / micro;
   const quads = SLAB / 4;
   const leftBlocks = (bm / 4) * quads;
   const blocks = leftBlocks + (bn / 4) * quads;
   const slots = range(Math.ceil(blocks / threads));
+  const inner = arithmetic.inner(tile);
   /** One statement for an invocation's block in slot s, which is of the left operand, of the right, or none. */
   const eachSlot = (left: (s: number, block: string) => string, right?: (s: number, block: string) => string): string =>
     slots
@@ -88,48 +199,15 @@ export function tileText(tile: BlockTile, walks = false): string {
     );
   const keep = (buffer: string): string =>
     eachSlot(
-      (s, block) => `keepLeft(${buffer} * ${SLAB}u + ownK, (${block}) ^ spread, block${s});`,
-      (s, block) => `keepRight(${buffer} * ${SLAB}u + ownK, (${block}) ^ spread, block${s});`,
+      (s, block) => `keepLeft(${buffer} * ${SLAB}u + ownK, ${block}, block${s});`,
+      (s, block) => `keepRight(${buffer} * ${SLAB}u + ownK, ${block}, block${s});`,
     );
-  const keepText = (side: string, width: number): string => `fn keep${side}(line: u32, place: u32, block: mat4x4f) {
-  let at = line * ${width}u + place;
-${range(4)
-  .map((q) => `  ${side.toLowerCase()}Slab[at + ${q * width}u] = block[${q}];`)
-  .join('\n')}
-}`;
-  const rows = range(micro);
-  const halves = range(micro / 4);
-  /** A line for each half of the rows and each of the columns. */
-  const eachHalf = (line: (side: 'a' | 'b', h: number) => string): string =>
-    halves.flatMap((h) => [line('a', h), line('b', h)]).join('\n');
-  return `
-// [buffer][k][block of 4], where block b of line k stands at b ^ (k / 4 · 2): of the 8 invocations that store vec4 at a time,
-// 4 have different k / 4 and the same block, whose places would else fall into the same banks.
-var<workgroup> leftSlab: array<vec4f, ${2 * SLAB * (bm / 4)}>;
-var<workgroup> rightSlab: array<vec4f, ${2 * SLAB * (bn / 4)}>;
+  return `${inner.declarations}
 ${superRows}
-${keepText('Left', bm / 4)}
-
-${keepText('Right', bn / 4)}
-
-// Which rows and columns, by fours: 32 neighbours have 4 × 8 of them, two of them each the same columns, so that what
-// they read of a slab line together are few and short runs.
-fn ownPlace(thread: u32) -> vec2u {
-  let warp = thread / 32u;
-  let row = thread % 32u / 16u * 2u + thread % 2u;
-  let column = thread / 2u % 8u;
-  return vec2u(warp / ${across / 8}u * 4u + row, warp % ${across / 8}u * 8u + column);
-}
-
 fn multiplyTile(thread: u32, firstK: u32, lastK: u32) {
-  let place = ownPlace(thread);
-  let ty = place.x;
-  let tx = place.y;
-${halves.map((h) => `  let start${h} = start(tx + ${h * across}u);`).join('\n')}
-${rows.map((r) => halves.map((h) => `  var c${r}${h} = start${h};`).join(' ')).join('\n')}
+${inner.begin}
   // Neighbouring invocations load neighbouring k of a line, then the next line.
   let ownK = thread % ${quads}u * 4u;
-  let spread = ownK / 2u;
 ${slots.map((s) => `  var block${s}: mat4x4f;`).join('\n')}
 ${eachSlot((s, block) => `prepare(${s}u, ${block});`)}
 ${walks ? '  seek(firstK + ownK);' : ''}
@@ -143,32 +221,14 @@ ${keep('0u')}
 ${walks ? '  advance();' : ''}
 ${fetch(`k + ${SLAB}u + ownK`)}
     }
-    for (var quad = 0u; quad < ${quads}u; quad++) {
-${eachHalf((side, h) => {
-  const own = side === 'a' ? `ty + ${(h * bm) / micro}u` : `tx + ${h * across}u`;
-  return `      let ${side}${h}At = (${own}) ^ (quad * 2u);`;
-})}
-      for (var q = 0u; q < 4u; q++) {
-        let line = buffer * ${SLAB}u + quad * 4u + q;
-${eachHalf((side, h) => {
-  const [slab, width] = side === 'a' ? ['leftSlab', bm / 4] : ['rightSlab', bn / 4];
-  return `        let ${side}${h} = ${slab}[line * ${width}u + ${side}${h}At];`;
-})}
-${rows.map((r) => `        ${halves.map((h) => `c${r}${h} += a${r >> 2}[${r % 4}] * b${h};`).join(' ')}`).join('\n')}
-      }
-    }
+${inner.multiply}
     buffer = 1u - buffer;
     if (more) {
 ${keep('buffer')}
     }
     workgroupBarrier();
   }
-${rows
-  .map((r) => {
-    const row = `ty * 4u + ${(r >> 2) * (bm / 2) + (r % 4)}u`;
-    return `  ${halves.map((h) => `store(${row}, tx + ${h * across}u, c${r}${h});`).join(' ')}`;
-  })
-  .join('\n')}
+${inner.end}
 }
 `;
 }

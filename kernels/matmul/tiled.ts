@@ -1,10 +1,22 @@
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
-import { type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
+import { type Operand, scalePasses, scaleScratch } from '../half/half.ts';
+import { type Constants, type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
-import { type Form, formOf, padded, paddingScratch } from './padding.ts';
-import { type BlockTile, blockTileOf, nameOf, SLAB, slabBytes, threadsOf, tileText } from './tile.ts';
+import { type TiledKind, tiledKinds } from './arithmetics.ts';
+import { type Form, formOf, matrices, padded, paddingScratch } from './padding.ts';
+import {
+  type Arithmetic,
+  type BlockTile,
+  blockTileOf,
+  nameOf,
+  SLAB,
+  singles,
+  slabBytes,
+  threadsOf,
+  tileText,
+} from './tile.ts';
 
-function tiledMatmulText(form: Form, tile: BlockTile): string {
+function tiledMatmulText(form: Form, tile: BlockTile, arithmetic: Arithmetic): string {
   // Operands stored with k along the rows come as four vec4 along k, to be transposed.
   const block = (side: 'left' | 'right', alongK: boolean, last: string): string => {
     const at = (j: number): string =>
@@ -22,6 +34,7 @@ function tiledMatmulText(form: Form, tile: BlockTile): string {
 // Pitches and strides are in vec4; k and the pitches are multiples of 4 numbers, padded with zeros where need be.
 // k may be split into parts; each writes its own partial product (the first with the bias), to be summed in order.
 requires immediate_address_space;
+${arithmetic.directives}
 
 struct Params {
   m: u32, n: u32, k: u32,
@@ -59,7 +72,7 @@ fn store(row: u32, column4: u32, value: vec4f) {
     out[outAt + r * params.outPitch + c] = select(params.slope * value, value, value > vec4f(0.0));
   }
 }
-${tileText(tile)}
+${tileText(tile, arithmetic)}
 @compute @workgroup_size(${threadsOf(tile)})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) thread: u32) {
   let place = tileOf(wid.y * count.x + wid.x, count.y, count.x);
@@ -154,13 +167,15 @@ const sizeOf = ({ params: { batch, m, outPitch } }: TiledProduct): number => 4 *
 export const productScratch = (product: TiledProduct, tile: BlockTile): Record<string, number> =>
   partBytes(cut(product, tile).split, sizeOf(product));
 
-export function tiledProduct(product: TiledProduct, tile: BlockTile): Pass[] {
+export function tiledProduct(product: TiledProduct, tile: BlockTile, arithmetic: Arithmetic = singles): Pass[] {
   const { form, params, bind } = product;
   const { x, y, split } = cut(product, tile);
   const { part, parts } = split;
   return [
     {
-      source: generated(import.meta.url, `matmul/tiled-${form}-${nameOf(tile)}`, () => tiledMatmulText(form, tile)),
+      source: generated(import.meta.url, `matmul/${form}-${nameOf(tile, arithmetic)}`, () =>
+        tiledMatmulText(form, tile, arithmetic),
+      ),
       bind: { ...bind, ...(parts > 1 && { out: 'partials' }) },
       params: { ...params, part, ...(parts > 1 && { slope: 1 }) },
       workgroups: [x, y, params.batch * parts],
@@ -182,21 +197,40 @@ function productOf(p: Params): TiledProduct {
   };
 }
 
-export const tiledMatmul: Variant = {
-  name: 'tiled',
-  adds: 'tiles in workgroup memory, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
-  supports: (p, traits) =>
-    !(p.transposeLeft && p.transposeRight) && blockTiles(p.m, p.n, p.batch, traits).length > 0 && p.batch <= 65_535,
-  family: 'tiled',
-  suits: (p, traits) => traits.family === 'tiled' && p.batch * p.m * p.n * p.k >= 65_536,
-  tiles: (p, traits) => blockTiles(p.m, p.n, p.batch, traits, p.k),
-  scratch: (p, tile) => ({ ...paddingScratch(p), ...productScratch(productOf(p), blockTileOf(tile)) }),
-  passes: (p, tile) => {
-    const { before, after } = padded(p);
-    const product = tiledProduct(productOf(p), blockTileOf(tile));
-    // Split, the activation comes after the sum.
-    const inTile = product.length === 1 && isSlopeOnly(p.activation);
-    const activation = p.activation === 0 || inTile ? [] : [activationPass(p.activation, p.batch * p.m * p.n)];
-    return [...before, ...product, ...after, ...activation];
-  },
-};
+function tiledVariant({ name, adds, arithmetic, among, half, least }: TiledKind): Variant {
+  const tiles = (p: Params, traits: DeviceTraits): readonly Constants[] =>
+    among(blockTiles(p.m, p.n, p.batch, traits, p.k), traits);
+  const operands = (p: Params): [Operand, Operand] => [
+    { name: 'left', count: matrices(p, 'left') * p.m * p.k },
+    { name: 'right', count: matrices(p, 'right') * p.k * p.n },
+  ];
+  return {
+    name,
+    adds:
+      adds ||
+      'tiles in workgroup memory, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
+    supports: (p, traits) =>
+      (!half || p.half === 1) &&
+      !(p.transposeLeft && p.transposeRight) &&
+      p.batch <= 65_535 &&
+      tiles(p, traits).length > 0,
+    family: 'tiled',
+    suits: (p, traits) => traits.family === 'tiled' && p.batch * p.m * p.n * p.k >= (half ? least : 65_536),
+    tiles,
+    scratch: (p, tile) => ({
+      ...paddingScratch(p),
+      ...(half && scaleScratch(...operands(p))),
+      ...productScratch(productOf(p), blockTileOf(tile)),
+    }),
+    passes: (p, tile) => {
+      const { before, after } = padded(p);
+      const product = tiledProduct(productOf(p), blockTileOf(tile), arithmetic(tile));
+      // Split, the activation comes after the sum.
+      const inTile = product.length === 1 && isSlopeOnly(p.activation);
+      const activation = p.activation === 0 || inTile ? [] : [activationPass(p.activation, p.batch * p.m * p.n)];
+      return [...before, ...(half ? scalePasses(...operands(p)) : []), ...product, ...after, ...activation];
+    },
+  };
+}
+
+export const tiledMatmul = tiledKinds.map(tiledVariant);
