@@ -78,7 +78,15 @@ ${scalesBinding}
 
 ${keepText('left', leftPitch, 'x')}
 
-${keepText('right', rightPitch, 'y')}`,
+${keepText('right', rightPitch, 'y')}
+
+/** Vector \`v\` of a subgroup's result, whose first row and column are \`first\`. */
+fn handOver(resultAt: u32, v: u32, first: vec2u, undo: vec2f) {
+  let at = resultAt + v * 4u;
+  let sum = vec4f(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
+  let column4 = first.y / 4u + v % ${n / 4}u;
+  store(first.x + v / ${n / 4}u, column4, sum * undo.x * undo.y + start(column4));
+}`,
     begin: `  // Subgroups are runs of ${subgroup} invocations; this one has ${rows.length} × ${columns.length} results of ${m} × ${n} from here on.
   let own = thread / ${subgroup}u;
   let lane = thread % ${subgroup}u;
@@ -104,12 +112,12 @@ ${cells
   .map(
     ({ r, c }) => `  subgroupMatrixStore<row_major>(&results, resultAt, c${r}_${c}, ${n}u);
   workgroupBarrier();
-  for (var v = lane; v < ${vectors}u; v += ${subgroup}u) {
-    let at = resultAt + v * 4u;
-    let sum = vec4f(results[at], results[at + 1u], results[at + 2u], results[at + 3u]);
-    let column4 = (firstOfOwn.y + ${c * n}u) / 4u + v % ${n / 4}u;
-    store(firstOfOwn.x + ${r * m}u + v / ${n / 4}u, column4, sum * undo.x * undo.y + start(column4));
-  }
+${range(Math.ceil(vectors / subgroup))
+  .map(
+    (i) =>
+      `  ${vectors % subgroup === 0 ? '' : `if (lane + ${i * subgroup}u < ${vectors}u) `}{ handOver(resultAt, lane + ${i * subgroup}u, firstOfOwn + vec2u(${r * m}u, ${c * n}u), undo); }`,
+  )
+  .join('\n')}
   workgroupBarrier();`,
   )
   .join('\n')}`,
@@ -124,7 +132,11 @@ ${cells
 export function matrixArithmetic(constants: Constants): Arithmetic {
   const [m, n, k, subgroup] = [constants.m, constants.n, constants.k, constants.subgroup].map(Number);
   return {
-    directives: 'enable f16;\nenable subgroups;\nenable chromium_experimental_subgroup_matrix;',
+    // Each subgroup works at a place of its own, the same for all its invocations: the analysis knows of whole workgroups only.
+    directives: `enable f16;
+enable subgroups;
+enable chromium_experimental_subgroup_matrix;
+diagnostic(off, chromium.subgroup_matrix_uniformity);`,
     name: `matrix-half-${m}x${n}x${k}-${subgroup}`,
     inner: (tile) => matrices(tile, { m, n, k }, subgroup),
   };
