@@ -15,19 +15,17 @@ import type { Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { samples } from '../gradcheck.ts';
 
-let device: Device;
-beforeAll(async () => {
-  device = await openDevice();
-  const sizes = { batch: 1, m: SIZE, n: SIZE, k: SIZE, transposeLeft: 0, transposeRight: 0, half: 1 };
-  const matmulOf = matmulKernel as unknown as Kernel;
-  const rung = device.tuner.supported(matmulOf, sizes).findLast(({ name }) => name.endsWith('-half'));
-  hasHalves = rung !== undefined;
-  if (rung) device.tuner.force('*', rung.name);
-});
+const SIZE = 256;
+const device: Device = await openDevice();
+const sizes = { batch: 1, m: SIZE, n: SIZE, k: SIZE, transposeLeft: 0, transposeRight: 0, half: 1 };
+/** Sizes small enough for a test are not worth rounding, so each rung that does so is forced in turn. */
+const rungs = device.tuner
+  .supported(matmulKernel as unknown as Kernel, sizes)
+  .map(({ name }) => name)
+  .filter((name) => name.endsWith('-half'));
 afterAll(() => device.close());
 afterEach(() => setFloat32MatmulPrecision('highest'));
 
-const SIZE = 256;
 const operand = (seed: number, scale = 1): Float32Array => samples(SIZE * SIZE, seed).map((v) => v * scale);
 const square = (values: Float32Array): Tensor => tensor(values, [SIZE, SIZE]);
 
@@ -57,10 +55,10 @@ async function errorOf(precision: MatmulPrecision, a: Float32Array, b: Float32Ar
   return worst;
 }
 
-/** Sizes small enough for a test are not worth rounding, so the best rung that does so is forced where there is one. */
-let hasHalves = false;
+describe.each(rungs.length > 0 ? rungs : [undefined])('setFloat32MatmulPrecision, products by %s', (rung) => {
+  beforeAll(() => device.tuner.force('*', rung));
+  afterAll(() => device.tuner.force('*', undefined));
 
-describe('setFloat32MatmulPrecision', () => {
   it('is highest unless told otherwise, and refuses other words', () => {
     expect(getFloat32MatmulPrecision()).toBe('highest');
     expect(() => setFloat32MatmulPrecision('low' as MatmulPrecision)).toThrow(/"low" is not a precision/);
@@ -74,7 +72,7 @@ describe('setFloat32MatmulPrecision', () => {
     // Two operands, each rounded by at most 2⁻¹¹ of itself.
     const medium = await errorOf('medium', a, b);
     expect(medium).toBeLessThan(2 ** -10 + 2 ** -22 + SIZE * 2 ** -24);
-    if (hasHalves) expect(medium).toBeGreaterThan(2 ** -16); // halves were used
+    if (rung) expect(medium).toBeGreaterThan(2 ** -16); // halves were used
   });
 
   it('high is f32: the same bits as highest', async () => {
@@ -140,7 +138,7 @@ describe('setFloat32MatmulPrecision', () => {
     expect(await (await traced.run()).floats()).toEqual(medium);
     traced.dispose();
     expect(await matmul(a, b).floats()).toEqual(highest);
-    if (hasHalves) expect(medium).not.toEqual(highest);
+    if (rung) expect(medium).not.toEqual(highest);
   });
 
   it('an operation keeps the precision it was recorded with, whenever it runs', async () => {
@@ -151,7 +149,7 @@ describe('setFloat32MatmulPrecision', () => {
     setFloat32MatmulPrecision('highest');
     const again = matmul(a, b);
     expect(await highest.floats()).toEqual(await again.floats());
-    if (hasHalves) expect(await medium.floats()).not.toEqual(await again.floats());
+    if (rung) expect(await medium.floats()).not.toEqual(await again.floats());
   });
 
   it('leaves the spectral layers in f32', async () => {

@@ -166,6 +166,41 @@ describe('the untuned choice of a GPU', () => {
     expect(choice(false)).toBe('tiled');
   });
 
+  it('rounds to halves only where the call allows it, on matrix units where they are open', () => {
+    const p = { batch: 32, h: 56, w: 56, cin: 128, oh: 56, ow: 56, cout: 128, groups: 1, kh: 3, kw: 3 };
+    const conv = {
+      ...p,
+      strideY: 2,
+      strideX: 2,
+      paddingY: 1,
+      paddingX: 1,
+      dilationY: 1,
+      dilationX: 1,
+      activation: 0,
+      slope: 1,
+    };
+    const sizes = { batch: 1, m: 1024, n: 1024, k: 1024, transposeLeft: 0, transposeRight: 0 };
+    const strides = { inner: 1, leftOuter: 1, leftInner: 1, rightOuter: 1, rightInner: 1, activation: 0, slope: 1 };
+    const matrix = { ...gpu, subgroupMatrix: { m: 16, n: 16, k: 16 } };
+    const choices = (traits: DeviceTraits, more: Numbers): string[] =>
+      [
+        [matmulKernel, { ...sizes, ...strides }],
+        [conv2dKernel, conv],
+        [conv2dInputGradientKernel, conv],
+        [conv2dWeightGradientKernel, conv],
+      ].map(
+        ([kernel, params]) =>
+          new Tuner(traits, new Bench(device)).rungs(kernel as Kernel, { ...(params as Numbers), ...more }).untuned
+            .variant.name,
+      );
+    expect(new Set(choices(gpu, {}))).toEqual(new Set(['tiled']));
+    expect(new Set(choices(matrix, {}))).toEqual(new Set(['tiled']));
+    expect(new Set(choices(gpu, { half: 1 }))).toEqual(new Set(['tiled-half']));
+    expect(new Set(choices(matrix, { half: 1 }))).toEqual(new Set(['matrix-half']));
+    // Subgroups of unknown size cannot share a tile.
+    expect(new Set(choices({ ...matrix, subgroupMaxSize: 64 }, { half: 1 }))).toEqual(new Set(['tiled-half']));
+  });
+
   it.each([16_384, 32_768, 49_152])(
     'decomposes in workgroup memory of %i bytes what fits, the rest outside',
     (bytes) => {
