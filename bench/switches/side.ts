@@ -1,0 +1,42 @@
+/**
+ * One side of a switch, in a process of its own with the variable set in its environment, as a user would set it:
+ *
+ *     node --import tsx bench/switches/side.ts 'CycleGAN step 64×64'
+ *
+ * Says {"first": milliseconds, "digest": …, "numbers": […]} after its first runs, then answers every line with
+ * {"milliseconds": …} of one more.
+ */
+import { createHash } from 'node:crypto';
+import { createInterface } from 'node:readline';
+import { openDevice } from '../../engine/node.ts';
+import { type WorkName, works } from './works.ts';
+
+const say = (message: object): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await run();
+  return performance.now() - start;
+}
+
+/** Runs whose results both sides compare. */
+const COMPARED_RUNS = 3;
+
+async function serve(name: WorkName): Promise<void> {
+  const device = await openDevice();
+  const work = works[name](device);
+  const first = await timed(work.run);
+  for (let run = 1; run < COMPARED_RUNS; run++) await work.run();
+  const { bytes, numbers } = await work.results();
+  const hash = createHash('sha256');
+  for (const part of bytes) hash.update(part);
+  say({ first, digest: hash.digest('hex'), numbers });
+  for await (const _ of createInterface({ input: process.stdin })) say({ milliseconds: await timed(work.run) });
+  await device.close();
+}
+
+try {
+  await serve(process.argv[2] as WorkName);
+} catch (error) {
+  say({ error: error instanceof Error ? error.message : String(error) });
+}
