@@ -20,6 +20,9 @@ export interface SwitchRow {
   readonly onSamples: readonly number[];
   readonly offMedian: number;
   readonly onMedian: number;
+  /** Dispatches of a run; undefined without a program. */
+  readonly offDispatches: number | undefined;
+  readonly onDispatches: number | undefined;
   /** Whether losses and weights after three steps (or logits) are the same to the bit. */
   readonly sameBits: boolean;
   /** Largest relative difference of a loss or logit, relative to the largest. */
@@ -31,6 +34,7 @@ interface Side {
   readonly first: number;
   readonly digest: string;
   readonly numbers: readonly number[];
+  readonly dispatches: number | undefined;
 }
 
 const script = fileURLToPath(new URL('side.ts', import.meta.url));
@@ -38,7 +42,8 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 async function start(work: WorkName, env: NodeJS.ProcessEnv): Promise<Side> {
   const { child, about } = await Child.start(work, [process.execPath, '--import', tsx, script, work], env);
-  return { child, first: Number(about.first), digest: String(about.digest), numbers: about.numbers as number[] };
+  const { first, digest, numbers, dispatches } = about as unknown as Omit<Side, 'child'>;
+  return { child, first, digest, numbers, dispatches };
 }
 
 /** A first run happens once in a process: every sample has a process, and a driver cache, of its own. */
@@ -106,6 +111,8 @@ async function measureOne(one: Switch, work: WorkName, rounds: number): Promise<
     onSamples: on.samples,
     offMedian: off.median,
     onMedian: on.median,
+    offDispatches: sides.off?.dispatches,
+    onDispatches: sides.on?.dispatches,
     sameBits: sides.off?.digest === sides.on?.digest,
     error: relativeError(sides.on?.numbers ?? [], sides.off?.numbers ?? []),
   };
