@@ -130,12 +130,12 @@ const kindOfGoals = ({ software }: DeviceInfo): 'cpu' | 'gpu' => (software ? 'cp
 const amount = (value: number, unit: Goal['unit']): string =>
   unit === '%' ? `${(100 * value).toFixed(0)} %` : `${value.toFixed(2)}×`;
 
-/** `goal, measured, reached` as words. */
-export function verdictCells({ goal, measured, reached }: Verdict): [string, string, string, string] {
+/** Goal, target, measured, reached, as words. */
+export function verdictCells({ goal, measured, reached }: Verdict): string[] {
   return [
     goal.name,
     `${goal.atMost ? '≤' : '≥'} ${amount(goal.target, goal.unit)}`,
-    measured === undefined ? 'not measured' : amount(measured, goal.unit),
+    measured === undefined ? '–' : amount(measured, goal.unit),
     reached === undefined ? '–' : reached ? 'yes' : '**no**',
   ];
 }

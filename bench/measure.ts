@@ -50,8 +50,9 @@ export const turnMsOn = (software: boolean): number => (software ? 0 : 100);
 
 export interface TurnOptions {
   readonly rounds?: number;
-  /** Rounds that are run in any case, whatever the budget. */
+  /** Rounds that every contender takes part in, whatever the budget. */
   readonly leastRounds?: number;
+  /** Milliseconds for each contender: one that has used them up drops out of further rounds, the others go on. */
   readonly budgetMs?: number;
   /** The contenders have run before. */
   readonly warm?: boolean;
@@ -66,8 +67,8 @@ export interface TurnOptions {
 
 /**
  * Times contenders in turn, A B C A B C …, so that a drifting machine hits all alike; each turn begins when the machine is
- * quiet (quiet.ts). One warm-up each (unless they are `warm`), then `rounds` rounds, or fewer: none above `leastRounds` is
- * begun once `budgetMs` have passed.
+ * quiet (quiet.ts). One warm-up each (unless they are `warm`), then `rounds` rounds; a slow contender takes part in fewer,
+ * but in `leastRounds`.
  */
 export async function interleaved(contenders: readonly Contender[], options: TurnOptions = {}): Promise<Timing[]> {
   const { rounds = 5, leastRounds = 1, budgetMs = Number.POSITIVE_INFINITY, warm = false } = options;
@@ -79,12 +80,14 @@ export async function interleaved(contenders: readonly Contender[], options: Tur
     firsts.push(performance.now() - start);
   }
   const samples = contenders.map((): number[] => []);
-  const began = performance.now();
+  const spent = contenders.map(() => 0);
   for (let round = 0; round < rounds; round++) {
-    if (round >= leastRounds && performance.now() - began > budgetMs) break;
     for (const [i, { run }] of contenders.entries()) {
+      if (round >= leastRounds && spent[i] > budgetMs) continue;
       await settle();
+      const start = performance.now();
       samples[i].push(...(await takeTurn(run, turnMs)));
+      spent[i] += performance.now() - start;
     }
   }
   return contenders.map(({ name }, i) => ({

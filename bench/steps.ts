@@ -75,8 +75,8 @@ export interface StepOptions {
   readonly onFailure?: (title: string, error: Error) => void;
 }
 
-/** A step that takes long gets fewer rounds: no more are begun after so many milliseconds. */
-const BUDGET_MS = 20_000;
+/** An engine whose step takes long gets fewer rounds. */
+const BUDGET_MS = 10_000;
 
 export async function runSteps(device: k.Device, options: StepOptions): Promise<StepRow[]> {
   const rows: StepRow[] = [];

@@ -20,7 +20,7 @@ function turnsText({ turns }: Results): string {
 function methodText(results: Results): string {
   const { adapter, ceilings } = results;
   return [
-    '- What is compared is measured in the same run, in turn: A B C, A B C, …, each after a warm-up that compiles and plans. Times are wall clock from the call until the device is idle, medians over the rounds, with the least and the most in brackets; without brackets it is a single round, of work that takes too long for more. What a goal stands on has three rounds or more. Machines drift: compare within this page only.',
+    '- What is compared is measured in the same run, in turn: A B C, A B C, …, each after a warm-up that compiles and plans. Times are wall clock from the call until the device is idle, medians over the rounds, with the least and the most in brackets; without brackets it is a single round. What takes long drops out after fewer rounds than the rest; what a goal stands on has three or more. Machines drift: compare within this page only.',
     `- A turn begins when the machine is quiet: when the bench’s process and those of the peers together used less than a tenth of a core over 20 ms, for which it waits half a second at most, the same for every engine. Threads of the engine before would slow a short piece of work that comes next: OpenBLAS keeps a core spinning for 100 ms after each call. Before the first turn it waits longer, up to two minutes, because V8 goes on compiling the WebAssembly of ONNX Runtime for many seconds after its first run. ${turnsText(results)}`,
     ...(adapter.software
       ? []
@@ -33,12 +33,15 @@ function methodText(results: Results): string {
 }
 
 function goalSection(results: Results): string[] {
-  const found = verdicts(results);
-  if (found.every(({ measured }) => measured === undefined)) return [];
+  const all = verdicts(results);
+  const found = all.filter(({ measured }) => measured !== undefined);
+  if (found.length === 0) return [];
+  const missing = all.filter(({ measured }) => measured === undefined).map(({ goal }) => goal.name);
   return [
     '## Goals',
     `What the project wants to reach on ${results.adapter.software ? 'a CPU' : 'a GPU'}, and what this run measured of it.`,
     table(['goal', 'target', 'measured', 'reached'], found.map(verdictCells)),
+    ...(missing.length > 0 ? [`Not measured in this run: ${missing.join('; ')}.`] : []),
   ];
 }
 

@@ -10,8 +10,8 @@ import { comparisons, flopsOf, gpuComparisons, type Peer, type Ready } from './c
 import { kindergrad } from './kindergrad.ts';
 import { Torch } from './torch.ts';
 
-/** A comparison that takes long gets fewer rounds. */
-const BUDGET_MS = 8_000;
+/** An engine that takes long gets fewer rounds. */
+const BUDGET_MS = 3_000;
 
 /** A goal stands on a median of so many samples at least. */
 const DECISIVE_ROUNDS = 3;

@@ -23,7 +23,7 @@ export interface SwitchRow {
   /** Dispatches of a run; undefined without a program. */
   readonly offDispatches: number | undefined;
   readonly onDispatches: number | undefined;
-  /** Whether losses and weights after three steps (or logits) are the same to the bit. */
+  /** Whether losses and weights after two steps (or logits) are the same to the bit. */
   readonly sameBits: boolean;
   /** Largest relative difference of a loss or logit, relative to the largest. */
   readonly error: number;
@@ -82,7 +82,7 @@ async function measureOne(one: Switch, work: WorkName, rounds: number): Promise<
     timings = await interleaved([contender('off'), contender('on')], {
       rounds: Math.min(rounds, 3),
       warm: true,
-      budgetMs: 40_000,
+      budgetMs: 25_000,
     });
   } else {
     for (const name of ['off', 'on'] as const) sides[name] = await start(work, settings[name]);
@@ -95,7 +95,7 @@ async function measureOne(one: Switch, work: WorkName, rounds: number): Promise<
       timings = await interleaved([contender('off'), contender('on')], {
         rounds: 2 * rounds,
         warm: true,
-        budgetMs: 10_000,
+        budgetMs: 5_000,
         leastRounds: 3,
       });
     } finally {

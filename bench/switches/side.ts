@@ -20,7 +20,7 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
 }
 
 /** Runs whose results both sides compare. */
-const COMPARED_RUNS = 3;
+const COMPARED_RUNS = 2;
 
 async function serve(name: WorkName): Promise<void> {
   const device = await openDevice();

@@ -50,16 +50,19 @@ describe('interleaved', () => {
     expect(median([3, 1, 2])).toBe(2);
   });
 
-  it('begins no round above the least once the budget is spent', async () => {
+  it('lets a slow contender drop out after the least rounds, and the others go on', async () => {
+    const order: string[] = [];
+    const slow = {
+      name: 'slow',
+      run: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 12));
+        order.push('s');
+      },
+    };
     const settle = async () => undefined;
-    const [a] = await interleaved([contender('a', [])], {
-      rounds: 9,
-      leastRounds: 3,
-      budgetMs: -1,
-      warm: true,
-      settle,
-    });
-    expect(a.samples).toHaveLength(3);
+    const options = { rounds: 4, leastRounds: 2, budgetMs: 10, warm: true, settle };
+    await interleaved([contender('a', order), slow], options);
+    expect(order.join('')).toBe('asasaa');
   });
 
   it('does not count the first run of a turn that must last', async () => {

@@ -131,7 +131,7 @@ describe('goals', () => {
     expect(verdict(slow, 'matmul 1024³: as fast as jax-js')?.reached).toBe(false);
     const page = renderPage(slow);
     expect(page).toContain('| matmul 1024³: as fast as jax-js | ≥ 10.00× | 9.52× | **no** |');
-    expect(page).toContain('| matmul 1024³: as fast as TensorFlow.js | ≥ 10.00× | not measured | – |');
+    expect(page).toMatch(/Not measured in this run: matmul 1024³: as fast as TensorFlow\.js; /);
   });
 
   it('of a GPU are not judged on a software adapter, nor those of the CPU on a GPU', () => {
