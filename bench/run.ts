@@ -31,8 +31,10 @@ async function page(file: string, pieces: readonly string[]): Promise<void> {
 }
 
 const program = new Command('bench')
-  .description('Times kernels, training steps and peers on this device, against measured ceilings.')
-  .argument('[filter]', 'only what contains this word: a work, a kernel, WINOGRAD=0, precision, host')
+  .description(
+    'Times kernels, training steps, speed-ups and peers on this device, against measured ceilings and goals.',
+  )
+  .argument('[filter]', 'only what contains this word: a work, a kernel, WINOGRAD=0; or switches, precision, host')
   .option('--peers', 'TensorFlow.js, jax-js and, where python3 has torch, PyTorch, in the same run')
   .option('--quick', 'leaves the heavy shapes out')
   .option('--no-ladder', 'no kernel ladder')

@@ -12,7 +12,7 @@ export function switchSection(switches: readonly SwitchRow[]): string[] {
   if (switches.length === 0) return [];
   return [
     '## Switches',
-    'Every speed-up that has an off switch ([environment.md](environment.md)), off and on in turn, each side in a process of its own with the variable set. Off/on is how many times as fast it makes the work: 1.00 is no difference. Dispatches: of one run, those that run seldom not counted. Same bits: losses, weights and statistics after two steps, or the logits, are equal to the bit; else the largest difference of a loss or logit, relative to the largest. A first run starts a new process with an empty driver cache for every sample, and traces, plans and compiles.',
+    'Every speed-up that has an off switch ([environment.md](environment.md)), off and on in turn, each side in a process of its own with the variable set. Off/on is how many times as fast it makes the work: 1.00 is no difference. Dispatches: of one run, those that run seldom not counted. Same bits: losses, weights and statistics after two steps, or the logits, are equal to the bit; else the largest difference of a loss of the first step, or of a logit, relative to the largest. A first run starts a new process with an empty driver cache for every sample, and traces, plans and compiles.',
     table(
       ['switch', 'work', 'off, ms', 'on, ms', 'off/on', 'dispatches', 'same bits'],
       switches.map((s) => [

@@ -25,7 +25,7 @@ export interface SwitchRow {
   readonly onDispatches: number | undefined;
   /** Whether losses and weights after two steps (or logits) are the same to the bit. */
   readonly sameBits: boolean;
-  /** Largest relative difference of a loss or logit, relative to the largest. */
+  /** Largest difference of a loss of the first step, or of a logit, relative to the largest. */
   readonly error: number;
 }
 
@@ -133,7 +133,8 @@ export async function measureSwitches(options: SwitchOptions): Promise<void> {
     const work = (short ? one.quickWork : undefined) ?? one.work;
     const name = `${one.variable}=${one.off} ${work}`;
     const tooLong = short && one.times === 'first' && one.quickWork !== undefined;
-    if ((filter && !name.includes(filter)) || tooLong || (one.softwareOnly && !software)) continue;
+    const wanted = !filter || filter === 'switches' || name.includes(filter);
+    if (!wanted || tooLong || (one.softwareOnly && !software)) continue;
     try {
       await options.onRow(await measureOne(one, work, rounds));
     } catch (error) {
