@@ -30,6 +30,12 @@ export interface Turns {
   readonly measured: boolean;
 }
 
+/**
+ * Whether other work took so much of the machine that no verdict should stand on the run. PyTorch's OpenMP, whose threads
+ * wait for each other, took 150 ms for a step of 9 where others had half of two cores.
+ */
+export const isDisturbed = ({ foreign }: Turns): boolean => foreign > 0.1;
+
 const WINDOW_MS = 20;
 /** Quiet: the bench's own processes use less than this share of one core. The window's own timer and polling take 3 %. */
 const QUIET_SHARE = 0.1;

@@ -12,7 +12,7 @@ import { renderPage } from './page/index.ts';
 import { comparePeers, startTorch } from './peers/compare-peers.ts';
 import type { Torch } from './peers/torch.ts';
 import { type HalfRow, measurePrecision } from './precision.ts';
-import { quiet } from './quiet.ts';
+import { isDisturbed, quiet } from './quiet.ts';
 import { describeRun, kindOf, type PeerRow, type Results } from './results.ts';
 import { formatMemory, runSteps, type StepRow } from './steps.ts';
 import { measureSwitches, type SwitchRow } from './switches/measure.ts';
@@ -159,6 +159,7 @@ function printEnd(results: Results, { json, page }: Flags): void {
   console.log(
     `\n${turns} turns, ${unquiet} of them not quiet, ${meanWaitMs.toFixed(0)} ms of waiting each; other work took ${(100 * foreign).toFixed(0)} % of the machine.`,
   );
+  if (isDisturbed(results.turns)) console.log(pc.yellow('That is too much: no verdict of this run is final.'));
   console.log(`written to ${json}; compare two with: npm run bench -- compare A.json B.json`);
   if (page) console.log(`page: ${page}`);
 }

@@ -1,5 +1,6 @@
 /** docs/benchmarks.md, written from a run's results and never by hand. */
 import { verdictCells, verdicts } from '../goals.ts';
+import { isDisturbed } from '../quiet.ts';
 import { kindOf, type Results } from '../results.ts';
 import { percent, table } from './format.ts';
 import { ladderSection } from './ladder.ts';
@@ -14,7 +15,7 @@ function turnsText({ turns }: Results): string {
     ? `This run: ${count} turns, ${meanWaitMs.toFixed(0)} ms of waiting each on average, ${longestWaitMs.toFixed(0)} ms at most; ${unquiet === 0 ? 'all began quiet.' : `**${unquiet} (${percent(unquiet / count)}) began although it was not quiet yet**.`}`
     : `CPU time cannot be read on this system: every one of the ${count} turns began after a fixed pause, **whether it was quiet or not**.`;
   const others = `Work of others took ${percent(foreign)} of the machine’s CPU time meanwhile`;
-  return `${how} ${others}${foreign > 0.1 ? ', **too much for short works: run it again on an idle machine**.' : '.'}`;
+  return `${how} ${others}${isDisturbed(turns) ? ', **too much for short works: run it again on an idle machine**.' : '.'}`;
 }
 
 function methodText(results: Results): string {
@@ -40,6 +41,7 @@ function goalSection(results: Results): string[] {
   return [
     '## Goals',
     `What the project wants to reach on ${results.adapter.software ? 'a CPU' : 'a GPU'}, and what this run measured of it.`,
+    ...(isDisturbed(results.turns) ? ['**Other work disturbed this run: no verdict below is final.**'] : []),
     table(['goal', 'target', 'measured', 'reached'], found.map(verdictCells)),
     ...(missing.length > 0 ? [`Not measured in this run: ${missing.join('; ')}.`] : []),
   ];

@@ -78,6 +78,8 @@ describe('page', () => {
     const noisy = { ...results, turns: { ...results.turns, unquiet: 3, foreign: 0.4 } };
     expect(renderPage(noisy)).toContain('**3 (10 %) began although it was not quiet yet**');
     expect(renderPage(noisy)).toContain('40 % of the machine’s CPU time meanwhile, **too much for short works');
+    expect(renderPage(noisy)).toContain('no verdict below is final');
+    expect(renderPage(results)).not.toContain('final');
     expect(renderPage({ ...results, turns: { ...results.turns, measured: false } })).toContain('after a fixed pause');
   });
 
