@@ -5,7 +5,7 @@ import type { Storage } from '../engine/runtime/memory.ts';
 import type { Kernel } from '../kernels/kernel.ts';
 import { type Ceilings, yardstick } from './ceilings.ts';
 import { cases } from './ladder-cases.ts';
-import { interleaved } from './measure.ts';
+import { type Contender, interleaved, turnMsOn } from './measure.ts';
 
 export interface LadderRow {
   readonly title: string;
@@ -28,14 +28,14 @@ export interface LadderRow {
   readonly chosen: boolean;
 }
 
-interface Captured {
+export interface Captured {
   readonly kernel: Kernel;
   readonly buffers: Record<string, Storage>;
   readonly params: Record<string, number>;
 }
 
 /** Runs `body` and keeps the kernel calls it made, with their buffers alive. */
-function capture(device: k.Device, body: () => void): Captured[] {
+export function capture(device: k.Device, body: () => void): Captured[] {
   const calls: Captured[] = [];
   const run = device.run.bind(device);
   device.run = (kernel, buffers, params) => {
@@ -56,7 +56,7 @@ function capture(device: k.Device, body: () => void): Captured[] {
   return calls;
 }
 
-const release = (calls: readonly Captured[]): void => {
+export const release = (calls: readonly Captured[]): void => {
   for (const { buffers } of calls) for (const storage of Object.values(buffers)) storage.release();
 };
 
@@ -124,7 +124,7 @@ export async function runLadder(
   const { filter, quick } = options;
   for (const one of cases) {
     const wanted = !filter || one.title.includes(filter) || one.kernels.some((name) => name.includes(filter));
-    if (!wanted || (quick && one.heavy)) continue;
+    if (!wanted || (quick && one.heavy) || (one.gpuOnly && device.traits.software)) continue;
     const calls = capture(device, one.make());
     await device.sync();
     for (const name of one.kernels) {
@@ -141,18 +141,39 @@ export async function runLadder(
   return rows;
 }
 
+/** What a run on a GPU should take: a kernel of a few microseconds would show only the submission and the wait for it. */
+const GPU_RUN_MS = 5;
+const MOST_REPEATS = 256;
+
+/** A rung as a contender. On a GPU a run repeats the kernel in one submission and counts its share of the time. */
+async function repeated(
+  device: k.Device,
+  name: string,
+  run: (name: string, times: number) => Promise<void>,
+): Promise<Contender> {
+  if (device.traits.software) return { name, run: () => run(name, 1) };
+  const timed = async (times: number): Promise<number> => {
+    const start = performance.now();
+    await run(name, times);
+    return performance.now() - start;
+  };
+  const times = Math.min(MOST_REPEATS, Math.max(1, Math.ceil(GPU_RUN_MS / (await timed(1)))));
+  return { name, run: async () => ({ ownMilliseconds: (await timed(times)) / times }) };
+}
+
 /** Milliseconds of a first run above which a rung is not timed again. */
 const SLOW_MS = 1000;
 
-async function climb(device: k.Device, ceilings: Ceilings, title: string, call: Captured): Promise<LadderRow[]> {
+/** All variants of one call, in turn. */
+export async function climb(device: k.Device, ceilings: Ceilings, title: string, call: Captured): Promise<LadderRow[]> {
   const { kernel, buffers, params } = call;
   const { variant } = await device.tuner.choose({ kind: 'call', kernel, buffers, params }, params);
   const chosen = variant.name;
   const variants = device.tuner.supported(kernel, params);
   const cost = kernel.cost(params);
-  const run = async (variant: string): Promise<void> => {
+  const run = async (variant: string, times = 1): Promise<void> => {
     device.tuner.force(kernel.name, variant);
-    device.run(kernel, buffers, params);
+    for (let i = 0; i < times; i++) device.run(kernel, buffers, params);
     await device.sync();
   };
   const errors: number[] = [];
@@ -170,9 +191,10 @@ async function climb(device: k.Device, ceilings: Ceilings, title: string, call: 
   }
   // A rung that takes seconds is not worth five rounds: one sample says enough.
   const quickEnough = variants.filter((_, i) => firsts[i] < SLOW_MS);
-  const rungs = quickEnough.map(({ name }) => ({ name, run: () => run(name) }));
+  const rungs: Contender[] = [];
+  for (const { name } of quickEnough) rungs.push(await repeated(device, name, run));
   const reference = yardstick(device);
-  const all = await interleaved([...rungs, reference]);
+  const all = await interleaved([...rungs, reference], { turnMs: turnMsOn(device.traits.software) });
   reference.dispose();
   const timed = new Map(all.slice(0, -1).map((t) => [t.name, t]));
   const { median: yardstickMs } = all[all.length - 1];

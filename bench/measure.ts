@@ -1,8 +1,8 @@
-import { Bench } from 'tinybench';
+import { quiet } from './quiet.ts';
 
 /**
  * One thing to time: `run` resolves when its work is done on the device. One that times itself (in another process)
- * resolves with its milliseconds as `overriddenDuration`.
+ * resolves with the time as `ownMilliseconds`.
  */
 export interface Contender {
   readonly name: string;
@@ -27,21 +27,52 @@ export const median = (values: readonly number[]): number => {
 };
 
 /** What a run resolved with, if it is a time taken by itself. */
-const ownTime = (value: unknown): { overriddenDuration: number } | undefined => {
-  const isTime = typeof value === 'object' && value !== null && 'overriddenDuration' in value;
-  return isTime ? { overriddenDuration: Number(value.overriddenDuration) } : undefined;
-};
+const ownTime = (value: unknown): number | undefined =>
+  typeof value === 'object' && value !== null && 'ownMilliseconds' in value ? Number(value.ownMilliseconds) : undefined;
+
+async function timed(run: Contender['run']): Promise<number> {
+  const start = performance.now();
+  return ownTime(await run()) ?? performance.now() - start;
+}
+
+async function takeTurn(run: Contender['run'], turnMs: number): Promise<number[]> {
+  if (turnMs === 0) return [await timed(run)];
+  const began = performance.now();
+  await run();
+  const samples: number[] = [];
+  do samples.push(await timed(run));
+  while (performance.now() - began < turnMs);
+  return samples;
+}
+
+/** Turns on a GPU must be longer than its clocks take to rise; on the CPU a run is long enough. */
+export const turnMsOn = (software: boolean): number => (software ? 0 : 100);
+
+export interface TurnOptions {
+  readonly rounds?: number;
+  /** Rounds that every contender takes part in, whatever the budget. */
+  readonly leastRounds?: number;
+  /** Milliseconds for each contender: one that has used them up drops out of further rounds, the others go on. */
+  readonly budgetMs?: number;
+  /** The contenders have run before. */
+  readonly warm?: boolean;
+  /**
+   * How long a turn lasts at least; 0: a single run. Of a longer one the first run is not counted: a GPU that waited for its
+   * turn has lowered its clocks.
+   */
+  readonly turnMs?: number;
+  /** What a turn waits for. */
+  readonly settle?: () => Promise<unknown>;
+}
 
 /**
- * Times contenders in turn, A B C A B C …, so that a drifting machine hits all alike. One warm-up each (unless they are
- * `warm`), then `rounds` rounds, or fewer: none is begun once `budgetMs` have passed. A round runs a contender for at
- * least `minMs` and counts each of its runs.
+ * Times contenders in turn, A B C A B C …, so that a drifting machine hits all alike; each turn begins when the machine is
+ * quiet (quiet.ts). One warm-up each (unless they are `warm`), then `rounds` rounds; a slow contender takes part in fewer,
+ * but in `leastRounds`.
  */
-export async function interleaved(
-  contenders: readonly Contender[],
-  options: { rounds?: number; minMs?: number; maxRuns?: number; budgetMs?: number; warm?: boolean } = {},
-): Promise<Timing[]> {
-  const { rounds = 5, minMs = 0, maxRuns = 20, budgetMs = Number.POSITIVE_INFINITY, warm = false } = options;
+export async function interleaved(contenders: readonly Contender[], options: TurnOptions = {}): Promise<Timing[]> {
+  const { rounds = 5, leastRounds = 1, budgetMs = Number.POSITIVE_INFINITY, warm = false } = options;
+  const { turnMs = 0, settle = () => quiet.turn() } = options;
   const firsts: number[] = [];
   for (const { run } of warm ? [] : contenders) {
     const start = performance.now();
@@ -49,17 +80,14 @@ export async function interleaved(
     firsts.push(performance.now() - start);
   }
   const samples = contenders.map((): number[] => []);
-  const began = performance.now();
+  const spent = contenders.map(() => 0);
   for (let round = 0; round < rounds; round++) {
-    if (round > 0 && performance.now() - began > budgetMs) break;
-    for (const [i, { name, run }] of contenders.entries()) {
-      const bench = new Bench({ time: minMs, iterations: 1, warmup: false, retainSamples: true, throws: true });
-      bench.add(name, async () => ownTime(await run()));
-      await bench.run();
-      const [task] = bench.tasks;
-      const result = task.result;
-      if (!('latency' in result)) throw new Error(`${name} was not timed`);
-      samples[i].push(...(result.latency.samples ?? [result.latency.mean]).slice(0, maxRuns));
+    for (const [i, { run }] of contenders.entries()) {
+      if (round >= leastRounds && spent[i] > budgetMs) continue;
+      await settle();
+      const start = performance.now();
+      samples[i].push(...(await takeTurn(run, turnMs)));
+      spent[i] += performance.now() - start;
     }
   }
   return contenders.map(({ name }, i) => ({

@@ -1,8 +1,9 @@
 /** Whole training steps as programs: milliseconds, memory, what dominates; PyTorch beside them where it is at hand. */
 import * as k from '../engine/node.ts';
 import { yardstick } from './ceilings.ts';
-import { type Contender, interleaved, type Timing } from './measure.ts';
+import { type Contender, interleaved, type Timing, turnMsOn } from './measure.ts';
 import type { Torch } from './peers/torch.ts';
+import { quiet } from './quiet.ts';
 import { type Prepared, type Workload, workloads } from './workloads.ts';
 
 /** The same step by another engine, its samples taken in turn with ours. */
@@ -56,6 +57,8 @@ export interface StepRow {
   /** JavaScript time to submit one replayed step, microseconds per dispatch. */
   readonly hostMicroseconds: number;
   readonly memory: StepMemory;
+  /** Operations of one step as its kernels count them: a convolution's, whatever the algorithm. */
+  readonly flops: number;
   /** The kernels that take the most time, with their share. */
   readonly dominant: readonly { readonly kernel: string; readonly share: number }[];
   readonly peers: readonly StepPeer[];
@@ -67,22 +70,27 @@ export interface StepOptions {
   readonly rounds: number;
   readonly torch: readonly Torch[];
   readonly onStart?: (title: string) => void;
-  readonly onRow?: (row: StepRow) => void;
+  readonly onSkip?: (why: string) => void;
+  readonly onRow?: (row: StepRow) => Promise<void> | void;
   readonly onFailure?: (title: string, error: Error) => void;
 }
 
-/** A step that takes long gets fewer rounds: no more are begun after so many milliseconds. */
-const BUDGET_MS = 20_000;
+/** An engine whose step takes long gets fewer rounds. */
+const BUDGET_MS = 10_000;
 
 export async function runSteps(device: k.Device, options: StepOptions): Promise<StepRow[]> {
   const rows: StepRow[] = [];
   for (const workload of workloads) {
     if (options.filter ? !workload.title.includes(options.filter) : options.quick && workload.heavy) continue;
+    if (workload.gpuOnly && device.traits.software) {
+      options.onSkip?.(`${workload.title}, batch ${workload.batch}: left to GPUs`);
+      continue;
+    }
     options.onStart?.(workload.title);
     try {
       const row = await runStep(device, workload, options);
       rows.push(row);
-      options.onRow?.(row);
+      await options.onRow?.(row);
     } catch (error) {
       // What does not fit this adapter is no reason to lose the rest.
       if (!(error instanceof k.DeviceError)) throw error;
@@ -120,17 +128,20 @@ async function runStep(device: k.Device, workload: Workload, options: StepOption
     const ours = await step.losses();
     const { peakBytes } = device.snapshot(); // before anything of the bench itself is there
     step.hostMilliseconds(); // tracing and planning
+    await quiet.settleStart();
     const contenders: Contender[] = [
       { name: 'kindergrad', run: () => step.run() },
       ...peers.map(({ torch }) => ({
         name: torch.name,
-        run: async () => ({ overriddenDuration: (await torch.sample()).milliseconds }),
+        run: async () => ({ ownMilliseconds: (await torch.sample()).milliseconds }),
       })),
     ];
     const reference = yardstick(device);
     const [timing, ...rest] = await interleaved([...contenders, reference], {
       rounds: options.rounds,
+      leastRounds: 3,
       budgetMs: BUDGET_MS,
+      turnMs: turnMsOn(device.traits.software),
       warm: true,
     });
     reference.dispose();
@@ -153,7 +164,7 @@ async function runStep(device: k.Device, workload: Workload, options: StepOption
         weightBytes: step.weightBytes,
         optimizerBytes: step.optimizerBytes,
       },
-      dominant: await dominantKernels(device, step),
+      ...(await profiled(device, step)),
       peers: others.map((other, i) => ({
         engine: other.name,
         ...spread(other),
@@ -168,7 +179,7 @@ async function runStep(device: k.Device, workload: Workload, options: StepOption
 
 const spread = ({ median, min, max, samples }: Timing) => ({ median, min, max, samples });
 
-async function dominantKernels(device: k.Device, step: Prepared): Promise<StepRow['dominant']> {
+async function profiled(device: k.Device, step: Prepared): Promise<Pick<StepRow, 'flops' | 'dominant'>> {
   const entries = await device.profile(async () => void (await step.program.run()));
   const total = entries.reduce((sum, e) => sum + e.nanoseconds, 0);
   const byKernel = new Map<string, number>();
@@ -177,5 +188,8 @@ async function dominantKernels(device: k.Device, step: Prepared): Promise<StepRo
     byKernel.set(key, (byKernel.get(key) ?? 0) + nanoseconds);
   }
   const sorted = [...byKernel].sort((a, b) => b[1] - a[1]).slice(0, 5);
-  return sorted.map(([kernel, ns]) => ({ kernel, share: ns / total }));
+  return {
+    flops: entries.reduce((sum, e) => sum + e.flops, 0),
+    dominant: sorted.map(([kernel, ns]) => ({ kernel, share: ns / total })),
+  };
 }

@@ -35,6 +35,8 @@ export interface Workload {
   readonly batch: number;
   /** Takes minutes on a software adapter: left out of the quick run. */
   readonly heavy?: boolean;
+  /** Fills a GPU: software adapters leave it out, and say so. */
+  readonly gpuOnly?: boolean;
   prepare(device: k.Device): Prepared;
 }
 
@@ -204,6 +206,8 @@ export const workloads: readonly Workload[] = [
   classifier('so-dlse 100×100', 'so-dlse', 32),
   classifier('so-dlse 100×100, every ReEig decomposed', 'so-dlse', 32, { spectralPath: 'full' }),
   classifier('vfeso-dlse from pool4 features', 'vfeso-dlse', 32),
+  { ...classifier('so-dlse 100×100', 'so-dlse', 128), gpuOnly: true },
+  { ...classifier('vfeso-dlse from pool4 features', 'vfeso-dlse', 128), gpuOnly: true },
   gan(64, 16, 3),
   gan(256, 64, 9),
 ];

@@ -22,6 +22,12 @@ export const comparisons = [
   'small CNN step',
 ] as const;
 
+/** Work that fills a GPU; software adapters leave it out. */
+export const gpuComparisons = [
+  'log-eig 128 × 64×64 forward + backward',
+  'log-eig 128 × 128×128 forward + backward',
+] as const;
+
 /** One of `comparisons`. Gradients include the forward pass for all: the peers' APIs have no other way. */
 export type Comparison = string;
 

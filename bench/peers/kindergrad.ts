@@ -57,22 +57,28 @@ export function kindergrad(device: k.Device): Peer {
     const images = normal([8, 100, 100, 3]);
     return () => k.noGrad(() => model.classify(images).logits);
   });
-  const spd = async (requiresGrad: boolean): Promise<k.Tensor> => {
-    const matrices = k.covariance(normal([32, 128, 64]), { eps: 1e-4 });
-    return k.tensor(await matrices.floats(), [32, 64, 64], { requiresGrad });
+  const spd = async (batch: number, n: number, requiresGrad: boolean): Promise<k.Tensor> => {
+    const matrices = k.covariance(normal([batch, 2 * n, n]), { eps: 1e-4 });
+    return k.tensor(await matrices.floats(), [batch, n, n], { requiresGrad });
   };
   add('eigh 32 × 64×64', async () => {
-    const s = await spd(false);
+    const s = await spd(32, 64, false);
     return () => k.eigh(s).vectors;
   });
-  add('log-eig 32 × 64×64 forward + backward', async () => {
-    const s = await spd(true);
-    const gradient = normal([32, 64, 64]);
-    return () => {
-      k.backward(k.logEig(s), gradient);
-      return (s.grad as k.Tensor).alias();
-    };
-  });
+  for (const [batch, n] of [
+    [32, 64],
+    [128, 64],
+    [128, 128],
+  ]) {
+    add(`log-eig ${batch} × ${n}×${n} forward + backward`, async () => {
+      const s = await spd(batch, n, true);
+      const gradient = normal([batch, n, n]);
+      return () => {
+        k.backward(k.logEig(s), gradient);
+        return (s.grad as k.Tensor).alias();
+      };
+    });
+  }
   contenders.set('small CNN step', async () => {
     const step = smallCnn().prepare(device);
     return { run: () => step.run(), release: () => step.dispose() };

@@ -63,25 +63,31 @@ def vgg16(device):
     return extract
 
 
-def spd(device):
-    m = torch.randn(32, 128, 64, device=device)
-    return m.transpose(1, 2) @ m / 127
+def spd(batch, n, device):
+    m = torch.randn(batch, 2 * n, n, device=device)
+    return m.transpose(1, 2) @ m / (2 * n - 1)
 
 
 @work("eigh 32 × 64×64")
 def eigh(device):
-    a = spd(device)
+    a = spd(32, 64, device)
     return lambda: torch.linalg.eigh(a)
 
 
-@work("log-eig 32 × 64×64 forward + backward")
-def log_eig(device):
-    a = spd(device).requires_grad_(True)
-    gradient = torch.randn(32, 64, 64, device=device)
+def log_eig(batch, n):
+    def make(device):
+        a = spd(batch, n, device).requires_grad_(True)
+        gradient = torch.randn(batch, n, n, device=device)
 
-    def run():
-        values, vectors = torch.linalg.eigh(a)
-        y = (vectors * values.log()[:, None, :]) @ vectors.transpose(1, 2)
-        torch.autograd.grad(y, a, gradient)
+        def run():
+            values, vectors = torch.linalg.eigh(a)
+            y = (vectors * values.log()[:, None, :]) @ vectors.transpose(1, 2)
+            torch.autograd.grad(y, a, gradient)
 
-    return run
+        return run
+
+    return make
+
+
+for batch, n in ((32, 64), (128, 64), (128, 128)):
+    work(f"log-eig {batch} × {n}×{n} forward + backward")(log_eig(batch, n))

@@ -82,6 +82,12 @@ class State(networks.State):
         return Spectral.apply(matrix, *LOG)
 
 
+def retracted(weight):
+    """sign_fixed_qr of the reference, on the weight's own device."""
+    q, r = torch.linalg.qr(weight)
+    return torch.where(r.diagonal() < 0, -q, q)
+
+
 def classifier(work, tensors, device):
     images, labels, centres = tensors.pop("images"), tensors.pop("labels").long(), tensors.pop("centres")
     parameters = {key: t.requires_grad_(True) for key, t in tensors.items() if ".running_" not in key}
@@ -111,9 +117,9 @@ def classifier(work, tensors, device):
         adam.step()
         with torch.no_grad():
             for p in stiefel:
-                p.copy_(torch.as_tensor(s.sign_fixed_qr(p.cpu().numpy())))
+                p.copy_(retracted(p))
         moved["centres"] = s.centre_update(features, labels, moved["centres"], work["lambda1"], work["alpha"])
-        return {"loss": loss.item(), "crossEntropy": cross_entropy.item(), "distance": distance.item()}
+        return {"loss": loss, "crossEntropy": cross_entropy, "distance": distance}
 
     return step
 
@@ -128,7 +134,7 @@ def cycle_gan(work, tensors, device):
     # Histories that are still being filled show every picture as it comes; so do ours in their first poolSize steps.
     pools = {domain: cyclegan.Pool([-2] * 10_000) for domain in "AB"}
     trainer = cyclegan.Trainer(nets, pools, work["lambda"], work["identity"], work["lr"])
-    return lambda: {name: value.item() for name, value in trainer.step(a, b)[0].items()}
+    return lambda: trainer.step(a, b)[0]
 
 
 def small_cnn(work, tensors, device):
@@ -143,7 +149,7 @@ def small_cnn(work, tensors, device):
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        return {"loss": loss.item()}
+        return {"loss": loss}
 
     return step
 

@@ -1,9 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { compareSamples, mannWhitney } from '../../bench/compare.ts';
 import { interleaved, median } from '../../bench/measure.ts';
-import { renderPage } from '../../bench/page.ts';
-import { flopsOf } from '../../bench/peers/contenders.ts';
-import { kindOf, type Results } from '../../bench/results.ts';
 
 const around = (centre: number, spread: number, n = 12): number[] =>
   Array.from({ length: n }, (_, i) => centre * (1 + spread * Math.sin(1 + 7 * i)));
@@ -35,55 +32,43 @@ describe('compare', () => {
 });
 
 describe('interleaved', () => {
-  it('runs the contenders in turn, a warm-up and then the rounds', async () => {
+  const contender = (name: string, order: string[], ms?: number) => ({
+    name,
+    run: async () => {
+      order.push(name);
+      return ms === undefined ? undefined : { ownMilliseconds: ms };
+    },
+  });
+
+  it('runs the contenders in turn, a warm-up and then the rounds, each turn after it has settled', async () => {
     const order: string[] = [];
-    const contender = (name: string) => ({
-      name,
-      run: async () => {
-        order.push(name);
-      },
-    });
-    const [a, b] = await interleaved([contender('a'), contender('b')], { rounds: 3 });
-    expect(order.slice(0, 2)).toEqual(['a', 'b']);
-    const rounds = order.slice(2).join('').match(/a+b+/g);
-    expect(rounds).toHaveLength(3);
-    expect(a.samples.length + b.samples.length).toBe(order.length - 2);
+    const settle = async () => void order.push('-');
+    const [a, b] = await interleaved([contender('a', order), contender('b', order, 7)], { rounds: 3, settle });
+    expect(order.join('')).toBe(`ab${'-a-b'.repeat(3)}`);
+    expect(a.samples).toHaveLength(3);
+    expect(b.samples).toEqual([7, 7, 7]); // it times itself
     expect(median([3, 1, 2])).toBe(2);
   });
-});
 
-describe('page', () => {
-  it('never calls a software adapter a GPU, and counts operations', () => {
-    const adapter = {
-      vendor: 'mesa',
-      architecture: 'software',
-      device: 'llvmpipe',
-      description: 'llvmpipe',
-      software: true,
-      features: [],
+  it('lets a slow contender drop out after the least rounds, and the others go on', async () => {
+    const order: string[] = [];
+    const slow = {
+      name: 'slow',
+      run: async () => {
+        await new Promise((resolve) => setTimeout(resolve, 12));
+        order.push('s');
+      },
     };
-    expect(kindOf(adapter)).toMatch(/no GPU number/);
-    const results: Results = {
-      command: 'npm run bench',
-      date: '2026-01-01',
-      commit: 'abc',
-      adapter,
-      machine: { cpu: 'cpu', cores: 2, system: 'linux', node: '20' },
-      ceilings: { gflops: 100, gbps: 10, gbpsBy: 'a copy', copyGbps: 20 },
-      ladder: [],
-      steps: [],
-      peers: [
-        { comparison: 'matmul 1024³', engine: 'kindergrad', median: 20, samples: [19, 20, 25] },
-        { comparison: 'matmul 1024³', engine: 'other', median: 200, samples: [200] },
-        { comparison: 'VGG16 to pool4', engine: 'other', samples: [], failure: 'no such kernel' },
-      ],
-    };
-    const page = renderPage(results);
-    expect(page).toContain('software Vulkan on the CPU, no GPU number');
-    expect(page).toContain('software adapter');
-    expect(page).toContain('| matmul 1024³ | 20.0 (19.0–25.0) ms, 107.4 GFLOP/s | 200 ms, 10.7 GFLOP/s |');
-    expect(page).toContain('| matmul 1024³ | 10.00× |');
-    expect(page).toContain('- other: VGG16 to pool4: no such kernel');
-    expect(flopsOf('conv 64@56 forward + input gradient')).toBe(2 * flopsOf('conv 64@56 forward'));
+    const settle = async () => undefined;
+    const options = { rounds: 4, leastRounds: 2, budgetMs: 10, warm: true, settle };
+    await interleaved([contender('a', order), slow], options);
+    expect(order.join('')).toBe('asasaa');
+  });
+
+  it('does not count the first run of a turn that must last', async () => {
+    const order: string[] = [];
+    const settle = async () => undefined;
+    const [a] = await interleaved([contender('a', order)], { rounds: 2, turnMs: 1, warm: true, settle });
+    expect(a.samples).toHaveLength(order.length - 2);
   });
 });

@@ -8,7 +8,7 @@ const firstCells = [...page.matchAll(/^\| (`\w+`(?:, `\w+`)*) \|/gm)].map(([, ce
 const documented = new Set(firstCells.flatMap((cell) => cell.replaceAll('`', '').split(', ')));
 
 /** process.env.NAME, process.env['NAME'], environment.NAME, platform().env('NAME'), const { NAME } = process.env */
-const read = /(?:process\.env\.|process\.env\[['"]|\benvironment\.|\benv\(['"])([A-Za-z_][A-Za-z_0-9]*)/g;
+const read = /(?:process\.env\.|process\.env\[['"]|\benvironment\.(?!md\b)|\benv\(['"])([A-Za-z_][A-Za-z_0-9]*)/g;
 const destructured = /\{([^{}]*)\}\s*=\s*(?:process\.env|environment)\b/g;
 
 const folders = ['bin', 'setup', 'engine', 'kernels', 'models', 'pipeline', 'bench', 'test'];

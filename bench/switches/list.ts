@@ -1,0 +1,38 @@
+/** Every switch of docs/environment.md that turns a speed-up off, or why it is not measured. */
+import type { WorkName } from './works.ts';
+
+export interface Switch {
+  readonly variable: string;
+  /** The slower setting; the other is the default. */
+  readonly off: string;
+  readonly work: WorkName;
+  /** The work of the quick run, where `work` takes long. */
+  readonly quickWork?: WorkName;
+  /** `first`: the first run of a fresh process with an empty driver cache, instead of a run among many. */
+  readonly times?: 'first';
+  /** Only software adapters have what it switches. */
+  readonly softwareOnly?: boolean;
+}
+
+const step = {
+  work: 'so-dlse step 100×100, batch 32',
+  quickWork: 'so-dlse step 100×100, batch 4',
+} as const;
+
+export const switches: readonly Switch[] = [
+  { variable: 'PROGRAM', off: '0', work: 'CycleGAN step 64×64' },
+  { variable: 'REUSE', off: '0', work: 'CycleGAN step 64×64' },
+  { variable: 'GROUP', off: '0', work: 'CycleGAN step 64×64' },
+  { variable: 'FOLD', off: '0', work: 'so-dlse inference, 8 pictures' },
+  { variable: 'WINOGRAD', off: '0', ...step },
+  { variable: 'COVARIANCE_PATH', off: 'full', ...step },
+  { variable: 'TUNE', off: '0', work: 'CycleGAN step 64×64' },
+  { variable: 'WARM', off: '0', work: 'CycleGAN step 64×64', times: 'first', softwareOnly: true },
+  { variable: 'WARM', off: '0', ...step, times: 'first', softwareOnly: true },
+];
+
+/** Documented settings that are no off switch of a speed-up, or stand elsewhere. */
+export const notMeasured: Readonly<Record<string, string>> = {
+  MATMUL_PRECISION: 'changes what is computed; see “Half precision”',
+  KERNEL: 'forces a variant; the kernel ladder times every one',
+};

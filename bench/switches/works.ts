@@ -1,0 +1,56 @@
+/** What the switches are measured on, each a function that makes the work ready in the process it is called in. */
+import * as k from '../../engine/node.ts';
+import { createModel } from '../../models/index.ts';
+import { classifier, gan, type Workload } from '../workloads.ts';
+
+/** A work whose results can be compared between two processes: the same inputs, weights and draws in both. */
+export interface Work {
+  /** Runs once and waits for the device. */
+  run(): Promise<unknown>;
+  /** Dispatches of a run; undefined where it is no program (PROGRAM=0). */
+  dispatches(): number | undefined;
+  /** What it has computed so far: losses with the weights, or logits. Bytes are compared, numbers give the largest error. */
+  results(): Promise<{ readonly bytes: readonly Uint8Array[]; readonly numbers: readonly number[] }>;
+}
+
+const step =
+  (workload: Workload) =>
+  (device: k.Device): Work => {
+    const prepared = workload.prepare(device);
+    return {
+      run: () => prepared.run(),
+      dispatches: () => prepared.program.plan?.dispatches,
+      results: async () => {
+        const numbers = Object.values(await prepared.losses());
+        const { tensors } = await prepared.hand();
+        return { numbers, bytes: [...tensors.values()].map(({ data }) => data) };
+      },
+    };
+  };
+
+const inference = (device: k.Device): Work => {
+  const model = createModel('so-dlse', {}, 1).eval();
+  const images = k.tensor(new k.Generator(7).normal(8 * 100 * 100 * 3), [8, 100, 100, 3]);
+  const program = k.program(() => k.noGrad(() => model.classify(images).logits));
+  let logits: k.Tensor | undefined;
+  return {
+    run: async () => {
+      logits = await program.run();
+      await device.sync();
+    },
+    dispatches: () => program.plan?.dispatches,
+    results: async () => {
+      const values = (await logits?.floats()) ?? new Float32Array();
+      return { numbers: [...values], bytes: [new Uint8Array(values.buffer)] };
+    },
+  };
+};
+
+export const works = {
+  'so-dlse step 100×100, batch 32': step(classifier('so-dlse', 'so-dlse', 32)),
+  'so-dlse step 100×100, batch 4': step(classifier('so-dlse', 'so-dlse', 4)),
+  'CycleGAN step 64×64': step(gan(64, 16, 3)),
+  'so-dlse inference, 8 pictures': inference,
+} as const satisfies Record<string, (device: k.Device) => Work>;
+
+export type WorkName = keyof typeof works;
