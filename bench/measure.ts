@@ -1,3 +1,4 @@
+import { Bench } from 'tinybench';
 import { quiet } from './quiet.ts';
 
 /**
@@ -26,23 +27,20 @@ export const median = (values: readonly number[]): number => {
   return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
-/** What a run resolved with, if it is a time taken by itself. */
-const ownTime = (value: unknown): number | undefined =>
-  typeof value === 'object' && value !== null && 'ownMilliseconds' in value ? Number(value.ownMilliseconds) : undefined;
+/** What a run resolved with, as tinybench wants it, if it is a time taken by itself. */
+const ownTime = (value: unknown): { overriddenDuration: number } | undefined => {
+  const isTime = typeof value === 'object' && value !== null && 'ownMilliseconds' in value;
+  return isTime ? { overriddenDuration: Number(value.ownMilliseconds) } : undefined;
+};
 
-async function timed(run: Contender['run']): Promise<number> {
-  const start = performance.now();
-  return ownTime(await run()) ?? performance.now() - start;
-}
-
-async function takeTurn(run: Contender['run'], turnMs: number): Promise<number[]> {
-  if (turnMs === 0) return [await timed(run)];
-  const began = performance.now();
-  await run();
-  const samples: number[] = [];
-  do samples.push(await timed(run));
-  while (performance.now() - began < turnMs);
-  return samples;
+async function takeTurn({ name, run }: Contender, turnMs: number): Promise<readonly number[]> {
+  if (turnMs > 0) await run();
+  const bench = new Bench({ time: turnMs, iterations: 1, warmup: false, retainSamples: true, throws: true });
+  bench.add(name, async () => ownTime(await run()));
+  await bench.run();
+  const [{ result }] = bench.tasks;
+  if (!('latency' in result)) throw new Error(`${name} was not timed`);
+  return result.latency.samples ?? [result.latency.mean];
 }
 
 /** Turns on a GPU must be longer than its clocks take to rise; on the CPU a run is long enough. */
@@ -82,11 +80,11 @@ export async function interleaved(contenders: readonly Contender[], options: Tur
   const samples = contenders.map((): number[] => []);
   const spent = contenders.map(() => 0);
   for (let round = 0; round < rounds; round++) {
-    for (const [i, { run }] of contenders.entries()) {
+    for (const [i, contender] of contenders.entries()) {
       if (round >= leastRounds && spent[i] > budgetMs) continue;
       await settle();
       const start = performance.now();
-      samples[i].push(...(await takeTurn(run, turnMs)));
+      samples[i].push(...(await takeTurn(contender, turnMs)));
       spent[i] += performance.now() - start;
     }
   }

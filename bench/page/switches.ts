@@ -5,23 +5,27 @@ import { notMeasured } from '../switches/list.ts';
 import type { SwitchRow } from '../switches/measure.ts';
 import { ms, spread, table } from './format.ts';
 
-const dispatches = ({ offDispatches: off, onDispatches: on }: SwitchRow): string =>
-  off === on ? `${on ?? '–'}` : `${off ?? 'eager'} → ${on ?? 'eager'}`;
+const change = (off: number | undefined, on: number | undefined, unit = (n: number): string => `${n}`): string => {
+  const text = (value: number | undefined): string => (value === undefined ? 'eager' : unit(value));
+  return text(off) === text(on) ? text(on) : `${text(off)} → ${text(on)}`;
+};
+const mebibytes = (bytes: number): string => `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 
 export function switchSection(switches: readonly SwitchRow[]): string[] {
   if (switches.length === 0) return [];
   return [
     '## Switches',
-    'Every speed-up that has an off switch ([environment.md](environment.md)), off and on in turn, each side in a process of its own with the variable set. Off/on is how many times as fast it makes the work: 1.00 is no difference. Dispatches: of one run, those that run seldom not counted. Same bits: losses, weights and statistics after two steps, or the logits, are equal to the bit; else the largest difference of a loss of the first step, or of a logit, relative to the largest. A first run starts a new process with an empty driver cache for every sample, and traces, plans and compiles.',
+    'Every speed-up that has an off switch ([environment.md](environment.md)), off and on in turn, each side in a process of its own with the variable set. Off/on is how many times as fast it makes the work: 1.00 is no difference. Dispatches and the temporaries’ bytes: of one run, what runs seldom not counted. Same bits: losses, weights and statistics after two steps, or the logits, are equal to the bit; else the largest difference of a loss of the first step, or of a logit, relative to the largest. A first run starts a new process with an empty driver cache for every sample, and traces, plans and compiles.',
     table(
-      ['switch', 'work', 'off, ms', 'on, ms', 'off/on', 'dispatches', 'same bits'],
+      ['switch', 'work', 'off, ms', 'on, ms', 'off/on', 'dispatches', 'temporaries', 'same bits'],
       switches.map((s) => [
         `\`${s.off}\``,
         s.times === 'run' ? s.work : `${s.work}, ${s.times}`,
         spread(s.offMedian, s.offSamples),
         spread(s.onMedian, s.onSamples),
         `${(s.offMedian / s.onMedian).toFixed(2)}×`,
-        dispatches(s),
+        change(s.offDispatches, s.onDispatches),
+        change(s.offTemporaries, s.onTemporaries, mebibytes),
         s.sameBits ? 'yes' : `no: ${s.error.toExponential(0)}`,
       ]),
     ),

@@ -25,6 +25,10 @@ export const switches: readonly Switch[] = [
   { variable: 'GROUP', off: '0', work: 'CycleGAN step 64×64' },
   { variable: 'FOLD', off: '0', work: 'so-dlse inference, 8 pictures' },
   { variable: 'WINOGRAD', off: '0', ...step },
+  { variable: 'FUSE_POOL', off: '0', ...step },
+  { variable: 'POSTPONE', off: '0', ...step },
+  { variable: 'IN_PLACE', off: '0', ...step },
+  { variable: 'RECOMPUTE', off: '0', ...step },
   { variable: 'COVARIANCE_PATH', off: 'full', ...step },
   { variable: 'TUNE', off: '0', work: 'CycleGAN step 64×64' },
   { variable: 'WARM', off: '0', work: 'CycleGAN step 64×64', times: 'first', softwareOnly: true },
@@ -34,5 +38,6 @@ export const switches: readonly Switch[] = [
 /** Documented settings that are no off switch of a speed-up, or stand elsewhere. */
 export const notMeasured: Readonly<Record<string, string>> = {
   MATMUL_PRECISION: 'changes what is computed; see “Half precision”',
+  SUBGROUP_MATRIX: 'serves `MATMUL_PRECISION=medium` alone; see “Half precision”',
   KERNEL: 'forces a variant; the kernel ladder times every one',
 };

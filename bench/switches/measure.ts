@@ -23,6 +23,9 @@ export interface SwitchRow {
   /** Dispatches of a run; undefined without a program. */
   readonly offDispatches: number | undefined;
   readonly onDispatches: number | undefined;
+  /** Bytes of the program's temporaries; undefined without one. */
+  readonly offTemporaries: number | undefined;
+  readonly onTemporaries: number | undefined;
   /** Whether losses and weights after two steps (or logits) are the same to the bit. */
   readonly sameBits: boolean;
   /** Largest difference of a loss of the first step, or of a logit, relative to the largest. */
@@ -35,6 +38,7 @@ interface Side {
   readonly digest: string;
   readonly numbers: readonly number[];
   readonly dispatches: number | undefined;
+  readonly temporaryBytes: number | undefined;
 }
 
 const script = fileURLToPath(new URL('side.ts', import.meta.url));
@@ -42,8 +46,7 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
 
 async function start(work: WorkName, env: NodeJS.ProcessEnv): Promise<Side> {
   const { child, about } = await Child.start(work, [process.execPath, '--import', tsx, script, work], env);
-  const { first, digest, numbers, dispatches } = about as unknown as Omit<Side, 'child'>;
-  return { child, first, digest, numbers, dispatches };
+  return { ...(about as unknown as Omit<Side, 'child'>), child };
 }
 
 /** A first run happens once in a process: every sample has a process, and a driver cache, of its own. */
@@ -113,6 +116,8 @@ async function measureOne(one: Switch, work: WorkName, rounds: number): Promise<
     onMedian: on.median,
     offDispatches: sides.off?.dispatches,
     onDispatches: sides.on?.dispatches,
+    offTemporaries: sides.off?.temporaryBytes,
+    onTemporaries: sides.on?.temporaryBytes,
     sameBits: sides.off?.digest === sides.on?.digest,
     error: relativeError(sides.on?.numbers ?? [], sides.off?.numbers ?? []),
   };

@@ -3,7 +3,7 @@
  *
  *     node --import tsx bench/switches/side.ts 'CycleGAN step 64×64'
  *
- * Says {"first": milliseconds, "digest": …, "numbers": […], "dispatches": …} after its first runs, then answers every line with
+ * Says {"first": milliseconds, "digest": …, "numbers": […], "dispatches": …, "temporaryBytes": …} after its first runs, then answers every line with
  * {"milliseconds": …} of one more.
  */
 import { createHash } from 'node:crypto';
@@ -32,7 +32,8 @@ async function serve(name: WorkName): Promise<void> {
   const { bytes } = await work.results();
   const hash = createHash('sha256');
   for (const part of bytes) hash.update(part);
-  say({ first, digest: hash.digest('hex'), numbers, dispatches: work.dispatches() });
+  const { dispatches, temporaryBytes } = work.plan() ?? {};
+  say({ first, digest: hash.digest('hex'), numbers, dispatches, temporaryBytes });
   for await (const _ of createInterface({ input: process.stdin })) say({ milliseconds: await timed(work.run) });
   await device.close();
 }

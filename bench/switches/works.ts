@@ -7,8 +7,8 @@ import { classifier, gan, type Workload } from '../workloads.ts';
 export interface Work {
   /** Runs once and waits for the device. */
   run(): Promise<unknown>;
-  /** Dispatches of a run; undefined where it is no program (PROGRAM=0). */
-  dispatches(): number | undefined;
+  /** Of the program; undefined where it is none (PROGRAM=0). */
+  plan(): k.ProgramPlan | undefined;
   /** What it has computed so far: losses with the weights, or logits. Bytes are compared, numbers give the largest error. */
   results(): Promise<{ readonly bytes: readonly Uint8Array[]; readonly numbers: readonly number[] }>;
 }
@@ -19,7 +19,7 @@ const step =
     const prepared = workload.prepare(device);
     return {
       run: () => prepared.run(),
-      dispatches: () => prepared.program.plan?.dispatches,
+      plan: () => prepared.program.plan,
       results: async () => {
         const numbers = Object.values(await prepared.losses());
         const { tensors } = await prepared.hand();
@@ -38,7 +38,7 @@ const inference = (device: k.Device): Work => {
       logits = await program.run();
       await device.sync();
     },
-    dispatches: () => program.plan?.dispatches,
+    plan: () => program.plan,
     results: async () => {
       const values = (await logits?.floats()) ?? new Float32Array();
       return { numbers: [...values], bytes: [new Uint8Array(values.buffer)] };

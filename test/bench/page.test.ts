@@ -92,6 +92,8 @@ describe('page', () => {
       error: 2e-6,
       offDispatches: 9,
       onDispatches: 7,
+      offTemporaries: 3 * 2 ** 20,
+      onTemporaries: 2 ** 20,
     };
     const page = renderPage({
       ...results,
@@ -108,8 +110,8 @@ describe('page', () => {
         reads: [{ bytes: 2 ** 24, fresh: 12.5, reused: 3.125 }],
       },
     });
-    expect(page).toContain('| `REUSE=0` | a step | 30.0 | 20.0 | 1.50× | 9 → 7 | yes |');
-    expect(page).toContain('| `WINOGRAD=0` | a step | 30.0 | 20.0 | 1.50× | 9 → 7 | no: 2e-6 |');
+    expect(page).toContain('| `REUSE=0` | a step | 30.0 | 20.0 | 1.50× | 9 → 7 | 3 MiB → 1 MiB | yes |');
+    expect(page).toContain('| `WINOGRAD=0` | a step | 30.0 | 20.0 | 1.50× | 9 → 7 | 3 MiB → 1 MiB | no: 2e-6 |');
     expect(page).toContain('| tiled | 2.0 ms, 70.0 GFLOP/s | half | 1.0 ms, 140.0 GFLOP/s | 2.00× | 0e+0 | 1e-3 |');
     expect(page).toContain('| setBindGroup | 0.64 µs | 0.67 µs |');
     expect(page).toContain('| 16 MiB | 12.5 ms, 1.25 GiB/s | 3.1 ms, 5.00 GiB/s |');
