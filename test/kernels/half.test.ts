@@ -19,6 +19,8 @@ import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradi
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
+import type { BlockTile } from '../../kernels/matmul/tile.ts';
+import { blockTiles } from '../../kernels/matmul/tiled.ts';
 import { expectClose } from '../expect-close.ts';
 import { samples } from '../gradcheck.ts';
 
@@ -52,11 +54,12 @@ async function compare(
   operands: readonly Float32Array[],
   depth: number,
   run: (operands: readonly Float32Array[]) => Promise<Float32Array[]>,
+  force = () => device.tuner.force('*', rung),
 ): Promise<void> {
   device.tuner.force('*', 'naive');
   setFloat32MatmulPrecision('highest');
   const expected = await run(operands.map(roundedToHalves));
-  device.tuner.force('*', rung);
+  force();
   setFloat32MatmulPrecision('medium');
   const used = await variantsOf(async () => {
     const found = await run(operands);
@@ -177,4 +180,66 @@ describe.each(
       },
     );
   });
+});
+
+describe('tiled-half', () => {
+  const kernels = [matmulKernel, conv2dKernel, conv2dInputGradientKernel, conv2dWeightGradientKernel];
+  const force = (variant?: string, tile?: BlockTile) => {
+    for (const { name } of kernels) device.tuner.force(name, variant, tile && { ...tile });
+  };
+  afterEach(() => force());
+
+  /** As `compare`, in each of these tiles; where the untuned choice is another, nothing else would run them. */
+  async function inTiles(
+    tiles: readonly BlockTile[],
+    operands: readonly Float32Array[],
+    depth: number,
+    run: (operands: readonly Float32Array[]) => Promise<Float32Array[]>,
+  ): Promise<void> {
+    expect(tiles.length).toBeGreaterThan(1);
+    for (const tile of tiles) {
+      await compare('tiled-half', operands, depth, run, () => force('tiled-half', tile));
+      force();
+    }
+  }
+
+  const tilesHere = (): readonly BlockTile[] => blockTiles(200, 200, 1, device.traits);
+  const floats = (...sizes: readonly number[]): Float32Array[] =>
+    sizes.map((size, i) => Float32Array.from(samples(size, i + 1)));
+
+  it.each([
+    [137, 141, 37],
+    [20, 24, 2100], // k in parts
+  ])('%i × %i × %i in every tile, with bias and activation', async (m, n, k) => {
+    const bias = tensor(samples(n, 3), [n]);
+    await inTiles(tilesHere(), floats(m * k, k * n), k, async ([a, b]) => [
+      await linear(tensor(a, [m, k]), tensor(b, [k, n]), bias, { activation: 'leakyRelu' }).floats(),
+    ]);
+  });
+
+  it.each([
+    ['groups and stride', [2, 9, 8, 24], [3, 3, 12, 40], { groups: 2, stride: 2, padding: 1 }],
+    ['k in parts', [1, 5, 6, 132], [3, 3, 132, 9], { padding: 1 }],
+  ] as const)(
+    'convolution and its gradients in other tiles, with bias and activation: %s',
+    async (_name, xs, ws, options) => {
+      const bias = tensor(samples(ws[3], 4), [ws[3]]);
+      const { shape } = conv2d(
+        tensor(samples(count(xs), 1), xs),
+        tensor(samples(count(ws), 2), ws),
+        undefined,
+        options,
+      );
+      const operands = floats(count(xs), count(ws), count(shape));
+      const tiles = tilesHere().filter(({ bm, bn, micro }) => (bm === 64 && bn === 64 && micro === 8) || bm === 32);
+      await inTiles(tiles, operands, 9 * xs[3], async ([a, b, g]) => {
+        const x = tensor(a, xs, { requiresGrad: true });
+        const w = tensor(b, ws, { requiresGrad: true });
+        const clipped = conv2d(tensor(a, xs), tensor(b, ws), bias, { ...options, activation: 'relu' });
+        const y = conv2d(x, w, undefined, options);
+        backward(y, tensor(g, y.shape));
+        return Promise.all([clipped, y, x.grad as Tensor, w.grad as Tensor].map((t) => t.floats()));
+      });
+    },
+  );
 });
