@@ -36,27 +36,40 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let panelAt = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${LANE_COLUMNS}u + lane;
 ${lines(groups, '  ', (g) => `let row${g} = rowAt(wid.x * ${rows}u + ${8 * g}u + lane, walk);`)}
 ${laneAccumulators(rows)}
-  var y = 0;
-  for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
-    var x = 0;
-    for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
+  // Taps and channels in one loop: one within the other costs a tap of few channels as much again as its products (16 channels
+  // on llvmpipe: 5.2 ms against 4.5).
+  let taps = max(vec2i(0), (window - walk.firstTap + walk.tapStep - 1) / walk.tapStep);
+  let steps = u32(taps.x * taps.y) * params.depth;
+  var tap = vec2i(0);
+  var k = params.depth;
+  var weightAt = 0u;
+${lines(
+  groups,
+  '  ',
+  (g) => `var hit${g} = false;
+  var at${g} = 0u;`,
+)}
+  for (var step = 0u; step < steps; step++) {
+    if (k == params.depth) {
+      k = 0u;
+      let offset = tap * walk.advance;
+      let origin = walk.firstTap + tap * walk.tapStep;
+      weightAt = panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${LANE_COLUMNS}u;
 ${lines(
   groups,
   '      ',
-  (g) => `let p${g} = row${g}.start + vec2i(y, x);
-      let hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
-      let at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`,
+  (g) => `let p${g} = row${g}.start + offset;
+      hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
+      at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`,
 )}
-      var weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${LANE_COLUMNS}u;
-      for (var k = 0u; k < params.depth; k++) {
-${lines(groups, '        ', (g) => `let a${g} = select(vec4f(0.0), src[at${g} + k], hit${g});`)}
-${lines(4, '        ', (k) => `let b${k} = weight[weightAt + ${8 * k}u];`)}
-        weightAt += ${LANE_COLUMNS}u;
-        ${laneStepByRow(rows)}
-      }
-      x += walk.advance.y;
+      tap.y++;
+      if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
     }
-    y += walk.advance.x;
+${lines(groups, '    ', (g) => `let a${g} = select(vec4f(0.0), src[at${g} + k], hit${g});`)}
+${lines(4, '    ', (q) => `let b${q} = weight[weightAt + ${8 * q}u];`)}
+    weightAt += ${LANE_COLUMNS}u;
+    k++;
+    ${laneStepByRow(rows)}
   }
   inside = column < params.columns;
   let out = group * params.columns + column;

@@ -38,6 +38,45 @@ function narrowConvText(pixels: number, columns: number, { depth, odd }: Channel
             .join('\n          ')}
         }`,
   );
+  const place = (g: number, offset: string): string =>
+    `let p${g} = row${g}.start + ${offset};
+      hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
+      at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`;
+  const products = `${lines(pixels, '    ', source)}
+${lines(loads, '    ', (q) => `let b${q} = weight[weightAt + ${8 * q}u];`)}
+${step}`;
+  // A tap has a step or two: nothing goes round within it.
+  const tapLoops = `  var y = 0;
+  for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
+    var x = 0;
+    for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
+${lines(pixels, '      ', (g) => place(g, 'vec2i(y, x)'))}
+      let weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${vectors}u;
+${products}
+      x += walk.advance.y;
+    }
+    y += walk.advance.x;
+  }`;
+  // Taps and channels in one loop, as in lanes.ts.
+  const flatLoop = `  let taps = max(vec2i(0), (window - walk.firstTap + walk.tapStep - 1) / walk.tapStep);
+  let steps = u32(taps.x * taps.y) * params.depth;
+  var tap = vec2i(0);
+  var k = params.depth;
+  var weightAt = 0u;
+  for (var step = 0u; step < steps; step++) {
+    if (k == params.depth) {
+      k = 0u;
+      let offset = tap * walk.advance;
+      let origin = walk.firstTap + tap * walk.tapStep;
+      weightAt = panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${vectors}u;
+${lines(pixels, '      ', (g) => place(g, 'offset'))}
+      tap.y++;
+      if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
+    }
+${products}
+    weightAt += ${vectors}u;
+    k++;
+  }`;
   return `// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
 // of 8 lanes per tile of ${8 * pixels} destination pixels × ${columns} channels. Here the lanes hold pixels, their own results among them,
 // and weights reach them by broadcast: few destination channels leave no lane idle, as the columns of \`lanes\` would.
@@ -70,27 +109,13 @@ ${lines(pixels, '  ', (g) =>
     .map((c) => `var c${g}_${c} = vec4f(0.0);`)
     .join(' '),
 )}
-  var y = 0;
-  for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
-    var x = 0;
-    for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
 ${lines(
   pixels,
-  '      ',
-  (g) => `let p${g} = row${g}.start + vec2i(y, x);
-      let hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
-      let at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`,
+  '  ',
+  (g) => `var hit${g} = false;
+  var at${g} = 0u;`,
 )}
-      let weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${vectors}u;
-      ${few ? '{' : 'for (var k = 0u; k < params.depth; k++) {'}
-${lines(pixels, '        ', source)}
-${lines(loads, '        ', (q) => `let b${q} = weight[weightAt + ${few ? '' : `${vectors}u * k + `}${8 * q}u];`)}
-${step}
-      }
-      x += walk.advance.y;
-    }
-    y += walk.advance.x;
-  }
+${few ? tapLoops : flatLoop}
 ${lines(columns / 4, '  ', (c) => {
   const column = `wid.y * ${odd ? columns : columns / 4}u + ${odd ? 4 * c : c}u`;
   const first = odd ? `(${column}) / 4u` : `group * params.columns + min(${column}, params.columns - 1u)`;
