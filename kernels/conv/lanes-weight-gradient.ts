@@ -50,22 +50,33 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let oh = i32(params.oh);
   let lastX = min(size.y, i32(params.ow) * stride.y + offset.y);
 ${laneAccumulators(ROWS)}
-  for (var line = begin; line < end; line++) {
-    let py = i32(line) % oh * stride.x + offset.x;
-    let lineAt = u32((i32(line) / oh * size.x + py) * size.y) * params.srcC + channel;
-    // One unsigned comparison tells whether a window of this line hits the picture, and whether it exists.
-    let limit = u32(select(0, max(0, lastX), py >= 0 && py < size.x));
-    var p0 = offset.y;
-    var yAt = line * params.ow * pitch + firstColumn;
-    for (var ox = 0u; ox < params.ow; ox += 4u) {
-${lines(3, '      ', (q) => `let p${q + 1} = p${q} + stride.y;`)}
-${lines(4, '      ', (q) => `let hit${q} = u32(p${q}) < limit;`)}
-${lines(4, '      ', (q) => `let a${q} = select(vec4f(0.0), x[select(0u, lineAt + u32(p${q}) * params.srcC, hit${q})], hit${q});`)}
-${lines(4, '      ', (q) => `let b${q} = y[yAt + ${q}u * pitch];`)}
-      p0 = p3 + stride.y;
-      yAt += 4u * pitch;
-      ${laneStepByDepth(ROWS)}
+  // Lines and their windows in one loop, as taps and channels in lanes.ts.
+  let steps = (end - min(begin, end)) * ((params.ow + 3u) / 4u);
+  var line = begin;
+  var ox = params.ow;
+  var lineAt = 0u;
+  var limit = 0u;
+  var p0 = 0;
+  var yAt = 0u;
+  for (var step = 0u; step < steps; step++) {
+    if (ox >= params.ow) {
+      ox = 0u;
+      let py = i32(line) % oh * stride.x + offset.x;
+      lineAt = u32((i32(line) / oh * size.x + py) * size.y) * params.srcC + channel;
+      // One unsigned comparison tells whether a window of this line hits the picture, and whether it exists.
+      limit = u32(select(0, max(0, lastX), py >= 0 && py < size.x));
+      p0 = offset.y;
+      yAt = line * params.ow * pitch + firstColumn;
+      line++;
     }
+${lines(3, '    ', (q) => `let p${q + 1} = p${q} + stride.y;`)}
+${lines(4, '    ', (q) => `let hit${q} = u32(p${q}) < limit;`)}
+${lines(4, '    ', (q) => `let a${q} = select(vec4f(0.0), x[select(0u, lineAt + u32(p${q}) * params.srcC, hit${q})], hit${q});`)}
+${lines(4, '    ', (q) => `let b${q} = y[yAt + ${q}u * pitch];`)}
+    p0 = p3 + stride.y;
+    yAt += 4u * pitch;
+    ox += 4u;
+    ${laneStepByDepth(ROWS)}
   }
   firstRow = wid.x * ${ROWS}u;
   rows = rowCount();
