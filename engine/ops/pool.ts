@@ -6,7 +6,7 @@ import {
 } from '../../kernels/pool/pool.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
-import { type Epilogue, noEpilogue, resolveEpilogue, throughActivation } from './epilogue.ts';
+import { type Epilogue, noEpilogue, resolveEpilogue } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
 import { mean } from './reduce.ts';
 import { sameShape } from './shapes.ts';
@@ -85,13 +85,12 @@ export const maxPool2dOp = defineOp<PoolAttributes>({
     );
     return attributes.epilogue.activation === 0 ? [taps] : [taps, out];
   },
-  backward: (upstream, [taps, result], attributes, { inputShapes: [x] }) => {
-    const gradient = throughActivation(upstream, result, attributes.epilogue);
+  backward: (gradient, [taps, result], attributes, { inputShapes: [x] }) => {
     const out = Tensor.empty(x, { device: gradient.device, label: 'maxPool2d gradient' });
     out.device.run(
       maxPoolBackwardKernel,
-      { gradient: gradient.storage, taps: taps.storage, out: out.storage },
-      paramsOf(x, gradient.shape, attributes),
+      { gradient: gradient.storage, taps: taps.storage, result: result?.storage, out: out.storage },
+      { ...paramsOf(x, gradient.shape, attributes), slope: attributes.epilogue.slope },
     );
     return [out];
   },

@@ -2,6 +2,9 @@
 @group(0) @binding(0) var<storage, read> gradient: array<Value>;
 @group(0) @binding(1) var<storage, read> taps: array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<Value>;
+@group(0) @binding(3) var<storage, read> result: array<Value>;
+
+const SLOPE = 1.0; // of the activation after the pooling, below zero; its gradient goes by its result's sign
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -20,7 +23,9 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       let kx = p.x + PW - ox * SW;
       if (oy < params.outHeight && ox < params.outWidth && ky < KH && kx < KW) {
         let o = ((p.n * params.outHeight + oy) * params.outWidth + ox) * params.channels + p.c;
-        sum += select(Value(0.0), gradient[o], tapOf(o) == Uint(ky * KW + kx));
+        var g = gradient[o];
+        if (SLOPE != 1.0) { g = select(SLOPE * g, g, result[o] > Value(0.0)); }
+        sum += select(Value(0.0), g, tapOf(o) == Uint(ky * KW + kx));
       }
     }
   }

@@ -6,6 +6,7 @@ requires immediate_address_space;
 
 const KH = 2u;
 const KW = 2u;
+const SLOPE = 1.0; // of the activation after the pooling, below zero; its gradient goes by its result's sign
 
 struct Params {
   height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, rows: u32, chunk: u32, chunks: u32,
@@ -15,6 +16,7 @@ var<immediate> params: Params;
 @group(0) @binding(0) var<storage, read> gradient: array<vec4f>;
 @group(0) @binding(1) var<storage, read> taps: array<u32>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
+@group(0) @binding(3) var<storage, read> result: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -34,6 +36,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     if (ty < params.outHeight && tx < params.outWidth) {
       let o = ((n * params.outHeight + ty) * params.outWidth + tx) * params.channels + c;
       g = gradient[o];
+      if (SLOPE != 1.0) { g = select(SLOPE * g, g, result[o] > vec4f(0.0)); }
       tap = (vec4u(taps[o]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
     }
     for (var ky = 0u; ky < KH; ky++) {

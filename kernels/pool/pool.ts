@@ -120,14 +120,15 @@ export const maxPoolKernel = defineKernel<'x' | 'out' | 'taps', P | 'slope'>({
   ],
 });
 
-export const maxPoolBackwardKernel = defineKernel({
+export const maxPoolBackwardKernel = defineKernel<'gradient' | 'taps' | 'result' | 'out', P | 'slope'>({
   name: 'maxPoolBackward',
-  computes: 'out = Σ gradient of the windows whose maximum is here',
-  bindings: { gradient: 'read', taps: 'read', out: 'write' },
-  params,
+  computes:
+    "out = Σ gradient · f′ of the windows whose maximum is here; f′ from the pooling's result, without f not bound",
+  bindings: { gradient: 'read', taps: 'read', result: 'read', out: 'write' },
+  params: { ...params, slope: 'f32' },
   cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),
   variants: [
-    ...ladder({ naive: 'max-pool-backward.wgsl', vec4: 'max-pool-backward-vec4.wgsl' }, inputs),
+    ...ladder({ naive: 'max-pool-backward.wgsl', vec4: 'max-pool-backward-vec4.wgsl' }, inputs, slopeOf),
     {
       name: 'tiles',
       adds: `${TILES.lanes} windows side by side per invocation, their gradient read once (lavapipe: 4.5 times as fast)`,
@@ -139,6 +140,7 @@ export const maxPoolBackwardKernel = defineKernel({
           'max-pool-backward-tiles.wgsl',
           Math.ceil(p.height / p.kernelHeight),
           Math.ceil(p.width / p.kernelWidth),
+          slopeOf(p),
         ),
       ],
     },
