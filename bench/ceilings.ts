@@ -2,7 +2,7 @@
 import type { Device } from '../engine/index.ts';
 import { Tensor } from '../engine/index.ts';
 import { defineKernel, foldWorkgroups, generated } from '../kernels/kernel.ts';
-import { type Contender, interleaved, turnMsOn } from './measure.ts';
+import { type Contender, interleaved } from './measure.ts';
 
 export interface Ceilings {
   /** GFLOP/s of independent f32 multiply-adds (two operations each). */
@@ -187,7 +187,7 @@ export async function measureCeilings(device: Device): Promise<Ceilings> {
         };
       }),
     ],
-    { rounds: 15, turnMs: turnMsOn(software) },
+    { rounds: 15 },
   );
   for (const t of [sink, x, y]) t.dispose();
   // The best run: a ceiling is what nothing disturbed.

@@ -5,7 +5,7 @@ import type { Storage } from '../engine/runtime/memory.ts';
 import type { Kernel } from '../kernels/kernel.ts';
 import { type Ceilings, yardstick } from './ceilings.ts';
 import { cases } from './ladder-cases.ts';
-import { type Contender, interleaved, turnMsOn } from './measure.ts';
+import { type Contender, interleaved } from './measure.ts';
 
 export interface LadderRow {
   readonly title: string;
@@ -194,7 +194,7 @@ export async function climb(device: k.Device, ceilings: Ceilings, title: string,
   const rungs: Contender[] = [];
   for (const { name } of quickEnough) rungs.push(await repeated(device, name, run));
   const reference = yardstick(device);
-  const all = await interleaved([...rungs, reference], { turnMs: turnMsOn(device.traits.software) });
+  const all = await interleaved([...rungs, reference]);
   reference.dispose();
   const timed = new Map(all.slice(0, -1).map((t) => [t.name, t]));
   const { median: yardstickMs } = all[all.length - 1];

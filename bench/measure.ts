@@ -33,8 +33,15 @@ const ownTime = (value: unknown): { overriddenDuration: number } | undefined => 
   return isTime ? { overriddenDuration: Number(value.ownMilliseconds) } : undefined;
 };
 
+/**
+ * A turn: what takes long runs once. Of what is short the first run is not counted, for it finds cold caches after another
+ * engine's turn and a machine that slept (a GPU has lowered its clocks), and those after it go on for `turnMs`.
+ */
 async function takeTurn({ name, run }: Contender, turnMs: number): Promise<readonly number[]> {
-  if (turnMs > 0) await run();
+  const start = performance.now();
+  const own = ownTime(await run())?.overriddenDuration;
+  const first = own ?? performance.now() - start;
+  if (first >= turnMs) return [first];
   const bench = new Bench({ time: turnMs, iterations: 1, warmup: false, retainSamples: true, throws: true });
   bench.add(name, async () => ownTime(await run()));
   await bench.run();
@@ -42,9 +49,6 @@ async function takeTurn({ name, run }: Contender, turnMs: number): Promise<reado
   if (!('latency' in result)) throw new Error(`${name} was not timed`);
   return result.latency.samples ?? [result.latency.mean];
 }
-
-/** Turns on a GPU must be longer than its clocks take to rise; on the CPU a run is long enough. */
-export const turnMsOn = (software: boolean): number => (software ? 0 : 100);
 
 export interface TurnOptions {
   readonly rounds?: number;
@@ -54,10 +58,7 @@ export interface TurnOptions {
   readonly budgetMs?: number;
   /** The contenders have run before. */
   readonly warm?: boolean;
-  /**
-   * How long a turn lasts at least; 0: a single run. Of a longer one the first run is not counted: a GPU that waited for its
-   * turn has lowered its clocks.
-   */
+  /** How long a turn of a short work lasts. Default 100. */
   readonly turnMs?: number;
   /** What a turn waits for. */
   readonly settle?: () => Promise<unknown>;
@@ -70,7 +71,7 @@ export interface TurnOptions {
  */
 export async function interleaved(contenders: readonly Contender[], options: TurnOptions = {}): Promise<Timing[]> {
   const { rounds = 5, leastRounds = 1, budgetMs = Number.POSITIVE_INFINITY, warm = false } = options;
-  const { turnMs = 0, settle = () => quiet.turn() } = options;
+  const { turnMs = 100, settle = () => quiet.turn() } = options;
   const firsts: number[] = [];
   for (const { run } of warm ? [] : contenders) {
     const start = performance.now();

@@ -1,7 +1,7 @@
 /** Whole training steps as programs: milliseconds, memory, what dominates; PyTorch beside them where it is at hand. */
 import * as k from '../engine/node.ts';
 import { yardstick } from './ceilings.ts';
-import { type Contender, interleaved, type Timing, turnMsOn } from './measure.ts';
+import { type Contender, interleaved, type Timing } from './measure.ts';
 import type { Torch } from './peers/torch.ts';
 import { quiet } from './quiet.ts';
 import { type Prepared, type Workload, workloads } from './workloads.ts';
@@ -141,7 +141,6 @@ async function runStep(device: k.Device, workload: Workload, options: StepOption
       rounds: options.rounds,
       leastRounds: 3,
       budgetMs: BUDGET_MS,
-      turnMs: turnMsOn(device.traits.software),
       warm: true,
     });
     reference.dispose();

@@ -19,13 +19,11 @@ function turnsText({ turns }: Results): string {
 }
 
 function methodText(results: Results): string {
-  const { adapter, ceilings } = results;
+  const { ceilings } = results;
   return [
     '- What is compared is measured in the same run, in turn: A B C, A B C, …, each after a warm-up that compiles and plans. Times are wall clock from the call until the device is idle, medians over the rounds, with the least and the most in brackets; without brackets it is a single round. What takes long drops out after fewer rounds than the rest; what a goal stands on has three or more. Machines drift: compare within this page only.',
     `- A turn begins when the machine is quiet: when the bench’s process and those of the peers together used less than a tenth of a core over 20 ms, for which it waits half a second at most, the same for every engine. Threads of the engine before would slow a short piece of work that comes next: OpenBLAS keeps a core spinning for 100 ms after each call. Before the first turn it waits longer, up to two minutes, because V8 goes on compiling the WebAssembly of ONNX Runtime for many seconds after its first run. ${turnsText(results)}`,
-    ...(adapter.software
-      ? []
-      : ['- A turn lasts 100 ms at least and its first run does not count: a GPU that waited has lowered its clocks.']),
+    '- What takes 100 ms or more runs once in a turn. What is shorter runs for 100 ms after a first run that does not count: it finds caches that another engine filled, and a machine that slept (a GPU lowers its clocks).',
     '- Weights of convolutions are plain inputs here: what an algorithm arranges or transforms for them is done, and timed, in every run. VGG16 and so-dlse inference arrange theirs once, as ONNX Runtime does.',
     '- Inputs are normal random numbers, already on the device. Reading results back is not timed (TensorFlow.js reads one element to know that it is done).',
     `- Ceilings measured in the same run, best of several shapes: **${ceilings.gflops.toFixed(1)} GFLOP/s** of f32 multiply-adds in registers (two operations each), **${ceilings.gbps.toFixed(1)} GB/s** through a kernel (${ceilings.gbpsBy}; read + written). The driver’s own copyBufferToBuffer moves ${ceilings.copyGbps.toFixed(1)} GB/s.`,

@@ -3,7 +3,7 @@ import pc from 'picocolors';
 import type { Device } from '../../engine/node.ts';
 import { platform } from '../../engine/node.ts';
 import { decisive } from '../goals.ts';
-import { type Contender, interleaved, turnMsOn } from '../measure.ts';
+import { type Contender, interleaved } from '../measure.ts';
 import { quiet } from '../quiet.ts';
 import type { PeerRow } from '../results.ts';
 import { comparisons, flopsOf, gpuComparisons, type Peer, type Ready } from './contenders.ts';
@@ -61,15 +61,10 @@ export async function comparePeers(device: Device, options: PeerOptions): Promis
   if (wanted.length === 0) return;
   if (software && !filter) console.log(`left to GPUs: ${gpuComparisons.join(', ')}`);
   const peers = [kindergrad(device), ...(await startPeers(await platform().gpu())), ...torch.map(({ peer }) => peer)];
-  for (const comparison of wanted) await onRows(await compareOn(comparison, peers, software, options.rounds));
+  for (const comparison of wanted) await onRows(await compareOn(comparison, peers, options.rounds));
 }
 
-async function compareOn(
-  comparison: string,
-  peers: readonly Peer[],
-  software: boolean,
-  rounds: number,
-): Promise<PeerRow[]> {
+async function compareOn(comparison: string, peers: readonly Peer[], rounds: number): Promise<PeerRow[]> {
   const failed: PeerRow[] = [];
   const working: (Contender & Ready)[] = [];
   for (const { name, contenders } of peers) {
@@ -89,7 +84,6 @@ async function compareOn(
     rounds,
     leastRounds: decisive.has(comparison) ? DECISIVE_ROUNDS : 1,
     budgetMs: BUDGET_MS,
-    turnMs: turnMsOn(software),
     warm: true,
   });
   for (const { release } of working) await release?.();

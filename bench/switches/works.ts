@@ -46,11 +46,33 @@ const inference = (device: k.Device): Work => {
   };
 };
 
+/** x / 2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))): what a user writes who misses an activation. */
+const gelu = (device: k.Device): Work => {
+  const x = k.tensor(new k.Generator(7).normal(1 << 22), [1 << 22]);
+  const program = k.program(() => {
+    const inner = k.mul(k.add(x, k.mul(k.pow(x, 3), 0.044715)), Math.sqrt(2 / Math.PI));
+    return k.mul(k.mul(x, 0.5), k.add(k.tanh(inner), 1));
+  });
+  let y: k.Tensor | undefined;
+  return {
+    run: async () => {
+      y = await program.run();
+      await device.sync();
+    },
+    plan: () => program.plan,
+    results: async () => {
+      const values = (await y?.floats()) ?? new Float32Array();
+      return { numbers: [...values.subarray(0, 1000)], bytes: [new Uint8Array(values.buffer)] };
+    },
+  };
+};
+
 export const works = {
   'so-dlse step 100×100, batch 32': step(classifier('so-dlse', 'so-dlse', 32)),
   'so-dlse step 100×100, batch 4': step(classifier('so-dlse', 'so-dlse', 4)),
   'CycleGAN step 64×64': step(gan(64, 16, 3)),
   'so-dlse inference, 8 pictures': inference,
+  'GELU by its formula, 4M numbers': gelu,
 } as const satisfies Record<string, (device: k.Device) => Work>;
 
 export type WorkName = keyof typeof works;

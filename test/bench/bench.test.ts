@@ -43,7 +43,9 @@ describe('interleaved', () => {
   it('runs the contenders in turn, a warm-up and then the rounds, each turn after it has settled', async () => {
     const order: string[] = [];
     const settle = async () => void order.push('-');
-    const [a, b] = await interleaved([contender('a', order), contender('b', order, 7)], { rounds: 3, settle });
+    const [a, b] = await interleaved([contender('a', order), contender('b', order, 7)], {
+      ...{ rounds: 3, turnMs: 0, settle },
+    });
     expect(order.join('')).toBe(`ab${'-a-b'.repeat(3)}`);
     expect(a.samples).toHaveLength(3);
     expect(b.samples).toEqual([7, 7, 7]); // it times itself
@@ -60,15 +62,19 @@ describe('interleaved', () => {
       },
     };
     const settle = async () => undefined;
-    const options = { rounds: 4, leastRounds: 2, budgetMs: 10, warm: true, settle };
+    const options = { rounds: 4, leastRounds: 2, budgetMs: 10, turnMs: 0, warm: true, settle };
     await interleaved([contender('a', order), slow], options);
     expect(order.join('')).toBe('asasaa');
   });
 
-  it('does not count the first run of a turn that must last', async () => {
+  it('does not count the first run of a short work, and runs a long one once', async () => {
     const order: string[] = [];
     const settle = async () => undefined;
     const [a] = await interleaved([contender('a', order)], { rounds: 2, turnMs: 1, warm: true, settle });
     expect(a.samples).toHaveLength(order.length - 2);
+    const runs: string[] = [];
+    const long = await interleaved([contender('b', runs, 7)], { rounds: 2, turnMs: 5, warm: true, settle });
+    expect(long[0].samples).toEqual([7, 7]);
+    expect(runs).toHaveLength(2);
   });
 });
