@@ -1,5 +1,6 @@
 import { KernelError } from './errors.ts';
 import { platform } from './platform.ts';
+import { fuseChains } from './runtime/chains.ts';
 import type { Command, HostEffect } from './runtime/commands.ts';
 import type { Device } from './runtime/device.ts';
 import { takeOver } from './runtime/in-place.ts';
@@ -196,7 +197,8 @@ class TracedProgram<T> implements Program<T> {
     const isTemporary = (storage: Storage): boolean => !before.has(storage) && !outputStorages.has(storage);
     const { each: needed, once, sources, results } = reduce(dispatches, isTemporary);
     const isOwn = (storage: Storage): boolean => isTemporary(storage) && !results.has(storage);
-    const ordered = await takeOver(postpone(needed, isOwn), isOwn, device.shaders);
+    const chained = await fuseChains(needed, isOwn, device.shaders, device.traits);
+    const ordered = await takeOver(postpone(chained, isOwn), isOwn, device.shaders);
     const each = recompute(ordered, isOwn, device.memory);
     const outside = [...lifetimes([...once, ...each]).keys()].filter((s) => before.has(s) && !outputStorages.has(s));
     for (const storage of outside) storage.retain();

@@ -69,7 +69,7 @@ export const binaryKernel = defineKernel({
       passes: ({ size, op }) => [
         {
           source: wgsl(import.meta.url, 'binary-vec4.wgsl'),
-          constants: { OP: op },
+          constants: { OP: op, ...VEC4 },
           workgroups: workgroupsFor(size, 256),
         },
       ],

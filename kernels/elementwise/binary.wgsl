@@ -4,6 +4,7 @@
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
+// #include "binary-formula.wgsl"
 
 alias Left = f32;
 alias Right = f32;
@@ -34,16 +35,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let i0 = r1 / params.d1;
   let x = Value(a[i0 * params.a0 + i1 * params.a1 + i2 * params.a2 + i3 * params.a3]);
   let y = Value(b[i0 * params.b0 + i1 * params.b1 + i2 * params.b2 + i3 * params.b3]);
-  var z: Value;
-  switch OP {
-    case 0u: { z = x + y; }
-    case 1u: { z = x - y; }
-    case 2u: { z = x * y; }
-    case 3u: { z = x / y; }
-    case 4u: { z = max(x, y); }
-    case 5u: { z = min(x, y); }
-    case 6u: { z = select(select(Value(0.0), Value(0.5), x == y), Value(1.0), x > y); }
-    default: { z = select(Value(0.0), Value(1.0), x == y); }
-  }
-  out[i] = z;
+  out[i] = binaryOf(OP, x, y);
 }

@@ -1,0 +1,110 @@
+import {
+  type ChainOperand,
+  type ChainStep,
+  chainOperands,
+  chainSource,
+  MOST_INPUTS,
+  MOST_STEPS,
+  mayContract,
+} from '../../kernels/elementwise/chain.ts';
+import type { DeviceTraits } from '../../kernels/kernel.ts';
+import { platform } from '../platform.ts';
+import { type IsTemporary, type Uses, usesOf, written } from './dataflow.ts';
+import type { Dispatch } from './lower.ts';
+import type { Storage } from './memory.ts';
+import type { Shaders } from './shader.ts';
+
+/** A run of dispatches that become one. */
+interface Chain {
+  readonly dispatches: Dispatch[];
+  readonly steps: ChainStep[];
+  readonly inputs: Storage[];
+}
+
+const bound = ({ shader, storages }: Dispatch, name: string): Storage | undefined =>
+  storages[shader.bindings.findIndex((binding) => binding.name === name)];
+
+/** The chain with `dispatch` at its end; undefined where it cannot go on so. */
+function extended(chain: Chain, dispatch: Dispatch, exact: boolean): Chain | undefined {
+  const names = chainOperands(dispatch.kernel.name, dispatch.variant);
+  if (!names || dispatch.dynamic.length > 0 || chain.steps.length === MOST_STEPS) return undefined;
+  if (chain.dispatches.some(({ params }) => params.size !== dispatch.params.size)) return undefined;
+  const inputs = [...chain.inputs];
+  const operands: ChainOperand[] = [];
+  for (const name of names) {
+    const storage = bound(dispatch, name);
+    if (!storage) return undefined;
+    const step = chain.dispatches.findIndex((earlier) => written(earlier)[0] === storage);
+    if (step < 0 && !inputs.includes(storage)) inputs.push(storage);
+    operands.push(step < 0 ? { input: inputs.indexOf(storage) } : { step });
+  }
+  const { op, alpha = 0, beta = 0 } = dispatch.params;
+  const step: ChainStep = { kernel: dispatch.kernel.name, op, alpha, beta, operands };
+  const [last] = chain.steps.slice(-1);
+  if (inputs.length > MOST_INPUTS || (last && !exact && mayContract(last, step))) return undefined;
+  return { dispatches: [...chain.dispatches, dispatch], steps: [...chain.steps, step], inputs };
+}
+
+/** Whether nothing but the dispatch after `position` reads what the one at `position` makes. */
+function goesOnAlone(dispatch: Dispatch, position: number, uses: Uses, isTemporary: IsTemporary): boolean {
+  const [output] = written(dispatch);
+  const touched = uses.touched.get(output) ?? [];
+  return isTemporary(output) && touched.length === 2 && touched[0] === position && touched[1] === position + 1;
+}
+
+async function fused({ dispatches, steps, inputs }: Chain, shaders: Shaders): Promise<Dispatch> {
+  const [last] = dispatches.slice(-1);
+  const { source, constants, numbers } = chainSource(steps, inputs.length);
+  const shader = await shaders.get(source, constants);
+  const immediates = new DataView(new ArrayBuffer(shader.immediateBytes));
+  immediates.setUint32(0, last.params.size, true);
+  for (const [i, number] of numbers.entries()) immediates.setFloat32(4 * (i + 1), number, true);
+  return {
+    ...last,
+    shader,
+    immediates,
+    storages: [...inputs, ...written(last)],
+    variant: `chain of ${steps.length}`,
+    cost: {
+      flops: dispatches.reduce((sum, { cost }) => sum + cost.flops, 0),
+      bytes: 4 * last.params.size * (inputs.length + 1),
+    },
+  };
+}
+
+/**
+ * Elementwise operations that follow each other, each the only reader of the one before, as one kernel: their values go from
+ * step to step in registers. The results are the same bits: where a compiler may round a product and the sum after it once
+ * instead of twice, which no software adapter here does, the two stay apart. `CHAINS=0` runs each by itself.
+ */
+export async function fuseChains(
+  dispatches: readonly Dispatch[],
+  isTemporary: IsTemporary,
+  shaders: Shaders,
+  traits: DeviceTraits,
+): Promise<readonly Dispatch[]> {
+  if (platform().env('CHAINS') === '0') return dispatches;
+  const uses = usesOf(dispatches);
+  const none: Chain = { dispatches: [], steps: [], inputs: [] };
+  const out: Dispatch[] = [];
+  let chain = none;
+  const close = async (): Promise<void> => {
+    if (chain.steps.length > 1) out.push(await fused(chain, shaders));
+    else out.push(...chain.dispatches);
+    chain = none;
+  };
+  for (const [i, dispatch] of dispatches.entries()) {
+    const goesOn = chain.steps.length > 0 && goesOnAlone(dispatches[i - 1], i - 1, uses, isTemporary);
+    const longer = goesOn ? extended(chain, dispatch, traits.software) : undefined;
+    if (longer) {
+      chain = longer;
+      continue;
+    }
+    await close();
+    const fresh = extended(none, dispatch, traits.software);
+    if (fresh) chain = fresh;
+    else out.push(dispatch);
+  }
+  await close();
+  return out;
+}

@@ -1,0 +1,96 @@
+import { VEC4 } from '../common/value.ts';
+import { generated, type Pass } from '../kernel.ts';
+import { BINARY_OPS } from './binary.ts';
+import { UNARY_OPS } from './unary.ts';
+
+/** Kernels whose vec4 rung computes each element from those at the same place: the WGSL function, and its operands' bindings. */
+const formulas: Readonly<Record<string, readonly string[]>> = {
+  unary: ['x'],
+  unaryBackward: ['gradient', 'saved'],
+  binary: ['a', 'b'],
+};
+
+/** An operand of a step: one of the chain's inputs, or what an earlier step made. */
+export type ChainOperand = { readonly input: number } | { readonly step: number };
+
+export interface ChainStep {
+  readonly kernel: string;
+  readonly op: number;
+  readonly alpha: number;
+  readonly beta: number;
+  readonly operands: readonly ChainOperand[];
+}
+
+/** With two numbers each for alpha and beta they fit the 64 bytes of immediates. */
+export const MOST_STEPS = 6;
+/** Beside the output, what WebGPU guarantees for one dispatch. */
+export const MOST_INPUTS = 7;
+
+/** The operands' bindings of a kernel that chains, undefined of any other. */
+export const chainOperands = (kernel: string, variant: string): readonly string[] | undefined =>
+  variant === 'vec4' && Object.hasOwn(formulas, kernel) ? formulas[kernel] : undefined;
+
+const product = (step: ChainStep): boolean =>
+  step.kernel === 'unaryBackward' ||
+  (step.kernel === 'binary' && BINARY_OPS[step.op] === 'mul') ||
+  (step.kernel === 'unary' && ['affine', 'square', 'pow', 'leakyRelu'].includes(UNARY_OPS[step.op]));
+
+const sum = (step: ChainStep): boolean =>
+  (step.kernel === 'binary' && ['add', 'sub'].includes(BINARY_OPS[step.op])) ||
+  (step.kernel === 'unary' && UNARY_OPS[step.op] === 'inverseSqrt');
+
+/** Whether a compiler may join the two into one rounding (a · b + c), which it could not when each was a kernel of its own. */
+export const mayContract = (first: ChainStep, second: ChainStep): boolean => product(first) && sum(second);
+
+const hasNumbers = ({ kernel }: ChainStep): boolean => kernel !== 'binary';
+
+const text = (steps: readonly ChainStep[], inputs: number): string => {
+  const used = [...new Set(steps.map(({ kernel }) => kernel))];
+  const numbers = steps.flatMap((step, i) => (hasNumbers(step) ? [`alpha${i}: f32`, `beta${i}: f32`] : []));
+  const range = Array.from({ length: inputs }, (_, i) => i);
+  const operand = (o: ChainOperand): string => ('input' in o ? `x${o.input}` : `s${o.step}`);
+  const call = (step: ChainStep, i: number): string => {
+    const more = hasNumbers(step) ? [`params.alpha${i}`, `params.beta${i}`] : [];
+    return `${step.kernel}Of(${[`${step.op}u`, ...step.operands.map(operand), ...more].join(', ')})`;
+  };
+  const file: Record<string, string> = { unary: 'unary', unaryBackward: 'unary-backward', binary: 'binary' };
+  return `// A chain of elementwise operations in one kernel: ${steps.map(({ kernel, op }) => `${kernel} ${op}`).join(', ')}. What a step makes goes to the next
+// in a register. One invocation computes one Value; the tail past \`size\` lies in the buffers' padding.
+requires immediate_address_space;
+
+// #include "../common/value.wgsl"
+${used.some((kernel) => kernel !== 'binary') ? '// #include "../common/accurate-math.wgsl"' : ''}
+${used.map((kernel) => `// #include "${file[kernel]}-formula.wgsl"`).join('\n')}
+
+struct Params { ${['size: u32', ...numbers].join(', ')} }
+var<immediate> params: Params;
+
+${range.map((i) => `@group(0) @binding(${i}) var<storage, read> in${i}: array<Value>;`).join('\n')}
+@group(0) @binding(${inputs}) var<storage, read_write> out: array<Value>;
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.y * count.x + wid.x) * 64u + lane;
+  if (i * WIDTH >= params.size) { return; }
+${range.map((i) => `  let x${i} = in${i}[i];`).join('\n')}
+${steps.map((step, i) => `  let s${i} = ${call(step, i)};`).join('\n')}
+  out[i] = s${steps.length - 1};
+}
+`;
+};
+
+/** Its source, and its numbers in the order of `Params` after the size. */
+export function chainSource(
+  steps: readonly ChainStep[],
+  inputs: number,
+): Pick<Pass, 'source' | 'constants'> & { readonly numbers: readonly number[] } {
+  const key = steps.map(({ kernel, op, operands }) => {
+    const refs = operands.map((o) => ('input' in o ? `x${o.input}` : `s${o.step}`));
+    return `${kernel}${op}(${refs})`;
+  });
+  return {
+    source: generated(import.meta.url, `elementwise/chain ${key.join(' ')}`, () => text(steps, inputs)),
+    constants: VEC4,
+    numbers: steps.flatMap((step) => (hasNumbers(step) ? [step.alpha, step.beta] : [])),
+  };
+}
