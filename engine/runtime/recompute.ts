@@ -19,6 +19,9 @@ const LEAST = 2 ** 20;
 /** Operations per byte up to which a dispatch takes hardly longer than a copy: norms, activations, pooling. */
 const MOST_INTENSE = 2;
 
+/** Repetitions in a row that may leave the peak as high as it was: several places are often as high. */
+const PATIENCE = 8;
+
 /** A value that stands unused over the peak: made by `writer`, used next at `next`. */
 interface Candidate {
   readonly storage: Storage;
@@ -41,6 +44,8 @@ function candidateOf(
   const [writer] = positions;
   const next = positions.find((position) => position >= peak);
   if (next === undefined || next === peak || writer >= peak) return undefined;
+  // Without a use before the peak it could as well be made later, once.
+  if (!positions.some((position) => position > writer && position < peak)) return undefined;
   const dispatch = dispatches[writer];
   if (!isCheap(dispatch)) return undefined;
   // Everything else that it writes must be able to stay away as well.
@@ -56,6 +61,8 @@ function candidateOf(
   }
   return freed < LEAST ? undefined : { storage, writer, next, worth: freed / dispatch.cost.bytes };
 }
+
+const highestOf = (live: Float64Array): number => live.reduce((a, b) => Math.max(a, b), 0);
 
 /** The list with the writer's work done once more before `next`, into storages that the uses from there on take. */
 function again(dispatches: readonly Dispatch[], { writer, next }: Candidate, memory: Memory): Dispatch[] {
@@ -89,22 +96,24 @@ export function recompute(
   let list = dispatches;
   let uses = usesOf(list);
   let live = liveBytes(uses, list.length, isTemporary);
-  for (;;) {
-    const highest = live.reduce((a, b) => Math.max(a, b), 0);
-    const peak = live.indexOf(highest);
+  let best = { list, bytes: highestOf(live) };
+  for (let patience = PATIENCE; patience > 0; patience--) {
+    const peak = live.indexOf(highestOf(live));
     const writers = countWriters(list);
-    let best: Candidate | undefined;
+    let found: Candidate | undefined;
     for (const [storage, [writer]] of uses.touched) {
       if (!isPure(list[writer], writers, isTemporary) || !written(list[writer]).includes(storage)) continue;
       const candidate = candidateOf(list, storage, peak, uses, isTemporary);
-      if (candidate && (!best || candidate.worth > best.worth)) best = candidate;
+      if (candidate && (!found || candidate.worth > found.worth)) found = candidate;
     }
-    if (!best) return list;
-    const longer = again(list, best, memory);
-    const then = usesOf(longer);
-    const thenLive = liveBytes(then, longer.length, isTemporary);
-    // Where it is computed again may be a peak of its own.
-    if (thenLive.reduce((a, b) => Math.max(a, b), 0) > highest) return list;
-    [list, uses, live] = [longer, then, thenLive];
+    if (!found) break;
+    list = again(list, found, memory);
+    uses = usesOf(list);
+    live = liveBytes(uses, list.length, isTemporary);
+    if (highestOf(live) < best.bytes) {
+      best = { list, bytes: highestOf(live) };
+      patience = PATIENCE + 1;
+    }
   }
+  return best.list;
 }

@@ -1,6 +1,18 @@
 import { createHash } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Device, Generator, openDevice, type ProgramPlan, tensor } from '../../engine/node.ts';
+import {
+  add,
+  type Device,
+  exp,
+  Generator,
+  mul,
+  openDevice,
+  type ProgramPlan,
+  program,
+  sigmoid,
+  tanh,
+  tensor,
+} from '../../engine/node.ts';
 import { inPlaceText } from '../../engine/runtime/shader.ts';
 import { createModel, createObjective, createOptimizer, trainStep } from '../../models/index.ts';
 
@@ -53,6 +65,13 @@ describe('what saves memory in a program', () => {
   it('needs little beside what the operations keep for the backward pass', () => {
     expect(usual.plan.temporaryBytes).toBeLessThan(1.1 * usual.plan.savedBytes);
   });
+});
+
+it('ends, where two values could be computed again in turn for ever', async () => {
+  const x = tensor(new Generator(3).normal(1 << 19), [1 << 19]);
+  const f = () => mul(sigmoid(mul(x, 3)), add(tanh(exp(mul(x, 0.5))), mul(x, 2)));
+  const step = program(f);
+  expect(await (await step.run()).floats()).toEqual(await (await program(f, { eager: true }).run()).floats());
 });
 
 describe('inPlaceText', () => {
