@@ -17,9 +17,9 @@ import {
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
-import type { Kernel } from '../../kernels/kernel.ts';
+import type { Constants, Kernel } from '../../kernels/kernel.ts';
+import { tiledKinds } from '../../kernels/matmul/arithmetics.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
-import type { BlockTile } from '../../kernels/matmul/tile.ts';
 import { blockTiles } from '../../kernels/matmul/tiled.ts';
 import { expectClose } from '../expect-close.ts';
 import { samples } from '../gradcheck.ts';
@@ -182,28 +182,29 @@ describe.each(
   });
 });
 
-describe('tiled-half', () => {
+describe.each(tiledKinds.filter(({ half }) => half))('$name', ({ name: rung, among }) => {
+  skipWithoutUnits(rung);
   const kernels = [matmulKernel, conv2dKernel, conv2dInputGradientKernel, conv2dWeightGradientKernel];
-  const force = (variant?: string, tile?: BlockTile) => {
-    for (const { name } of kernels) device.tuner.force(name, variant, tile && { ...tile });
+  const force = (variant?: string, tile?: Constants) => {
+    for (const { name } of kernels) device.tuner.force(name, variant, tile);
   };
   afterEach(() => force());
 
   /** As `compare`, in each of these tiles; where the untuned choice is another, nothing else would run them. */
   async function inTiles(
-    tiles: readonly BlockTile[],
+    tiles: readonly Constants[],
     operands: readonly Float32Array[],
     depth: number,
     run: (operands: readonly Float32Array[]) => Promise<Float32Array[]>,
   ): Promise<void> {
     expect(tiles.length).toBeGreaterThan(1);
     for (const tile of tiles) {
-      await compare('tiled-half', operands, depth, run, () => force('tiled-half', tile));
+      await compare(rung, operands, depth, run, () => force(rung, tile));
       force();
     }
   }
 
-  const tilesHere = (): readonly BlockTile[] => blockTiles(200, 200, 1, device.traits);
+  const tilesHere = (): readonly Constants[] => among(blockTiles(200, 200, 1, device.traits), device.traits);
   const floats = (...sizes: readonly number[]): Float32Array[] =>
     sizes.map((size, i) => Float32Array.from(samples(size, i + 1)));
 
