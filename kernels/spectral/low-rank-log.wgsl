@@ -4,7 +4,7 @@
 //   1 diagonal:  out[b, i, i] += log(e), in place
 //   2 loewner:   out[b, j, k] = (log[s_j, s_k] − D_j) · inner[b, j, k], s = θ + e, D_j = log[s_j, e], H = inner
 //   3 add:       out[b, k, i] += D_k · vectors[b, k, i], in place
-//   4 floor:     out[b] = tr(G) / e + Σ_k H_kk (1 / s_k − 1 / e), the gradient by e
+//   4 floor:     out[b] = (tr(G) − Σ_k H_kk θ_k / s_k) / e, the gradient by e
 // log[·, ·] is the divided difference of the logarithm (spectral-function.wgsl).
 requires immediate_address_space;
 // #include "../common/value.wgsl"
@@ -57,11 +57,12 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     let e = floorOf(index);
     var traceOfG = 0.0;
     for (var i = 0u; i < params.width; i++) { traceOfG += vectors[(index * params.width + i) * params.width + i]; }
-    var sum = traceOfG / e;
+    // Divided by e once, at the end: a GPU's compiler makes x / s / e the product of two reciprocals, which overflows.
+    var sum = traceOfG;
     for (var k = 0u; k < rows; k++) {
-      let s = values[index * rows + k] + e;
-      sum -= inner[(index * rows + k) * rows + k] * (values[index * rows + k] / s / e);
+      let theta = values[index * rows + k];
+      sum -= inner[(index * rows + k) * rows + k] * (theta / (theta + e));
     }
-    out[index] = sum;
+    out[index] = sum / e;
   }
 }
