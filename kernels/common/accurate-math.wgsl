@@ -49,13 +49,14 @@ fn logOfParts(f: Value, k: Value, c: Value) -> Value {
 }
 
 fn accurateLog(x0: Value) -> Value {
-  let small = x0 < Value(1.17549435e-38);
-  let x = select(x0, x0 * 33554432.0, small);
+  // Below the least normal number x is its bits times 2^-149; GPUs take such an operand for 0.
+  let u = bitsOf(x0);
+  let small = u < Uint(0x00800000u);
+  let x = select(x0, Value(u), small);
   let bits = bitcast<Int>(x) + (0x3f800000 - 0x3f3504f3);
-  let k = Value((bits >> Uint(23u)) - 127) + select(Value(0.0), Value(-25.0), small);
+  let k = Value((bits >> Uint(23u)) - 127) + select(Value(0.0), Value(-149.0), small);
   let f = bitcast<Value>((bits & Int(0x007fffff)) + 0x3f3504f3) - 1.0;
   var y = logOfParts(f, k, Value(0.0));
-  let u = bitsOf(x0);
   y = select(y, x0, u >= Uint(0x7f800000u)); // +inf, NaN
   y = select(y, fromBits(0x7fc00000u), u > Uint(0x80000000u)); // negative
   return select(y, fromBits(0xff800000u), magnitudeBits(x0) == Uint(0u));
