@@ -64,15 +64,16 @@ class State(networks.State):
         return F.relu(x, inplace=x.dim() == 4)  # a convolution's or its norm's output: nothing else reads it
 
     def norm(self, key, x):
-        if x.dim() != 4:
-            return super().norm(key, x)
-        channels = x.shape[3]
+        channels = x.shape[-1]
         if f"{key}.running_mean" not in self.buffers:
             self.buffers[f"{key}.running_mean"] = torch.zeros(channels, device=x.device)
             self.buffers[f"{key}.running_var"] = torch.ones(channels, device=x.device)
         mean, var = self.buffers[f"{key}.running_mean"], self.buffers[f"{key}.running_var"]
         bias = self.parameters[f"{key}.bias"]
-        return nhwc(F.batch_norm(nchw(x), mean, var, None, bias, True, networks.BN_MOMENTUM, networks.BN_EPS))
+        # Without a weight PyTorch's CUDA kernels give the bias no gradient.
+        weight = torch.ones_like(bias, requires_grad=False)
+        norm = lambda y: F.batch_norm(y, mean, var, weight, bias, True, networks.BN_MOMENTUM, networks.BN_EPS)
+        return nhwc(norm(nchw(x))) if x.dim() == 4 else norm(x)
 
     def re_eig(self, matrix):
         """No eigenvalue of these inputs is near the floor: without `every_re_eig` the layer is left out, as ours does."""
