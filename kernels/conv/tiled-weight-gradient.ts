@@ -78,7 +78,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
 
 const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): WeightGradientRung => {
   const tiles: NonNullable<WeightGradientRung['tiles']> = (rows, columns, groups, traits, windows) =>
-    among(blockTiles(rows, columns, groups, traits, windows), traits);
+    among(blockTiles(rows, columns, groups, traits, windows, half ? 2 : 4), traits);
   return {
     name,
     adds:

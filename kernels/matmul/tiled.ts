@@ -107,6 +107,13 @@ const mostParts = (k: number): number => Math.max(1, Math.min(Math.floor(k / 256
 const ADDED = 64;
 
 /**
+ * What a workgroup's start and end cost, in steps of k: with this much, and as much again for the one workgroup of 512
+ * that fits where two of 256 would, the reckoning below picks what an H200 found fastest at 4096³, 1024³,
+ * 128 × 16384 × 2000 and a convolution of 256 channels.
+ */
+const START_AND_END = 96;
+
+/**
  * Tiles, the expected best first: that with the fewest products, padding included, each step of k reckoned with its loads
  * at 8 products a number from memory and 1 a number from workgroup memory, over the share of invocations wanted that the
  * grid has, k split where `depth` says that it may be. A reckoning, not a measurement: the tuner measures all.
@@ -117,21 +124,27 @@ export function blockTiles(
   batch: number,
   traits: DeviceTraits,
   depth = 0,
+  numberBytes = 4,
 ): { bm: number; bn: number; micro: number }[] {
   const cost = (tile: BlockTile): number => {
     const { bm, bn, micro } = tile;
+    const threads = threadsOf(tile);
     const count = Math.ceil(rows / bm) * Math.ceil(columns / bn) * batch;
-    const filled = Math.min(1, (count * mostParts(depth) * threadsOf(tile)) / INVOCATIONS);
-    return (count * bm * bn * (1 + 8 / bm + 8 / bn + 1 / micro)) / filled;
+    const filled = Math.min(1, (count * mostParts(depth) * threads) / INVOCATIONS);
+    const parts = depth > 0 ? partsOf(count, depth, threads).parts : 0;
+    const ends = depth > 0 ? (parts * START_AND_END * Math.max(1, threads / 256)) / depth : 0;
+    return (count * bm * bn * (1 + 8 / bm + 8 / bn + 1 / micro + ends)) / filled;
   };
   return [
+    { bm: 256, bn: 128, micro: 8 },
     { bm: 128, bn: 128, micro: 8 },
     { bm: 128, bn: 64, micro: 8 },
     { bm: 64, bn: 64, micro: 8 },
     { bm: 64, bn: 64, micro: 4 },
     { bm: 32, bn: 128, micro: 4 },
   ]
-    .filter((tile) => threadsOf(tile) <= traits.maxInvocations && slabBytes(tile) <= traits.maxWorkgroupStorage)
+    .filter((tile) => threadsOf(tile) <= traits.maxInvocations)
+    .filter((tile) => slabBytes(tile, numberBytes) <= traits.maxWorkgroupStorage)
     .filter(({ bm, bn }) => Math.max(rows / bm, columns / bn) <= 65_535)
     .sort((a, b) => cost(a) - cost(b));
 }
@@ -199,7 +212,7 @@ function productOf(p: Params): TiledProduct {
 
 function tiledVariant({ name, adds, arithmetic, among, half, least }: TiledKind): Variant {
   const tiles = (p: Params, traits: DeviceTraits): readonly Constants[] =>
-    among(blockTiles(p.m, p.n, p.batch, traits, p.k), traits);
+    among(blockTiles(p.m, p.n, p.batch, traits, p.k, half ? 2 : 4), traits);
   const operands = (p: Params): [Operand, Operand] => [
     { name: 'left', count: matrices(p, 'left') * p.m * p.k },
     { name: 'right', count: matrices(p, 'right') * p.k * p.n },

@@ -206,7 +206,7 @@ describe.each(tiledKinds.filter(({ half }) => half))('$name', ({ name: rung, amo
     }
   }
 
-  const tilesHere = (): readonly Constants[] => among(blockTiles(200, 200, 1, device.traits), device.traits);
+  const tilesHere = (): readonly Constants[] => among(blockTiles(200, 200, 1, device.traits, 0, 2), device.traits);
   const floats = (...sizes: readonly number[]): Float32Array[] =>
     sizes.map((size, i) => Float32Array.from(samples(size, i + 1)));
 
