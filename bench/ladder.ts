@@ -3,7 +3,7 @@ import * as k from '../engine/node.ts';
 import { numericParams } from '../engine/runtime/commands.ts';
 import type { Storage } from '../engine/runtime/memory.ts';
 import type { Kernel } from '../kernels/kernel.ts';
-import { type Ceilings, yardstick } from './ceilings.ts';
+import { type Ceilings, pace, yardstick } from './ceilings.ts';
 import { cases } from './ladder-cases.ts';
 import { type Contender, interleaved } from './measure.ts';
 
@@ -118,10 +118,10 @@ function difference(found: readonly Float32Array[], truth: readonly Float32Array
 export async function runLadder(
   device: k.Device,
   ceilings: Ceilings,
-  options: { filter?: string; quick: boolean; onRow?: (row: LadderRow) => Promise<void> },
+  options: { filter?: string; quick: boolean; rounds: number; onRow?: (row: LadderRow) => Promise<void> },
 ): Promise<LadderRow[]> {
   const rows: LadderRow[] = [];
-  const { filter, quick } = options;
+  const { filter, quick, rounds } = options;
   for (const one of cases) {
     const wanted = !filter || one.title.includes(filter) || one.kernels.some((name) => name.includes(filter));
     if (!wanted || (quick && one.heavy) || (one.gpuOnly && device.traits.software)) continue;
@@ -130,7 +130,7 @@ export async function runLadder(
     for (const name of one.kernels) {
       const call = calls.find((c) => c.kernel.name === name);
       if (!call) throw new Error(`${one.title} does not use ${name}`);
-      for (const row of await climb(device, ceilings, one.title, call)) {
+      for (const row of await climb(device, ceilings, one.title, call, rounds)) {
         rows.push(row);
         await options.onRow?.(row);
       }
@@ -141,9 +141,9 @@ export async function runLadder(
   return rows;
 }
 
-/** What a run on a GPU should take: a kernel of a few microseconds would show only the submission and the wait for it. */
-const GPU_RUN_MS = 5;
-const MOST_REPEATS = 256;
+/** What a run on a GPU should take: beside it the submission and the wait for it, 0.3 ms on an H200, are little. */
+const GPU_RUN_MS = 15;
+const MOST_REPEATS = 512;
 
 /** A rung as a contender. On a GPU a run repeats the kernel in one submission and counts its share of the time. */
 async function repeated(
@@ -165,7 +165,13 @@ async function repeated(
 const SLOW_MS = 1000;
 
 /** All variants of one call, in turn. */
-export async function climb(device: k.Device, ceilings: Ceilings, title: string, call: Captured): Promise<LadderRow[]> {
+export async function climb(
+  device: k.Device,
+  ceilings: Ceilings,
+  title: string,
+  call: Captured,
+  rounds = 5,
+): Promise<LadderRow[]> {
   const { kernel, buffers, params } = call;
   const { variant } = await device.tuner.choose({ kind: 'call', kernel, buffers, params }, params);
   const chosen = variant.name;
@@ -194,7 +200,7 @@ export async function climb(device: k.Device, ceilings: Ceilings, title: string,
   const rungs: Contender[] = [];
   for (const { name } of quickEnough) rungs.push(await repeated(device, name, run));
   const reference = yardstick(device);
-  const all = await interleaved([...rungs, reference]);
+  const all = await interleaved([...rungs, reference], { rounds, ...pace(device, reference) });
   reference.dispose();
   const timed = new Map(all.slice(0, -1).map((t) => [t.name, t]));
   const { median: yardstickMs } = all[all.length - 1];

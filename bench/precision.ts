@@ -54,7 +54,7 @@ export function besideF32(rows: readonly LadderRow[], halves: ReadonlySet<string
 export async function measurePrecision(
   device: k.Device,
   ceilings: Ceilings,
-  options: { filter?: string; onRow: (row: HalfRow) => Promise<void> | void },
+  options: { filter?: string; rounds: number; onRow: (row: HalfRow) => Promise<void> | void },
 ): Promise<void> {
   const before = k.getFloat32MatmulPrecision();
   k.setFloat32MatmulPrecision('medium');
@@ -71,7 +71,8 @@ export async function measurePrecision(
       const all = device.tuner.supported(call.kernel, call.params);
       const halves = new Set(all.filter((variant) => !exact.includes(variant)).map(({ name }) => name));
       if (halves.size > 0) {
-        for (const row of besideF32(await climb(device, ceilings, title, call), halves)) await options.onRow(row);
+        for (const row of besideF32(await climb(device, ceilings, title, call, options.rounds), halves))
+          await options.onRow(row);
       }
       release(calls);
     }

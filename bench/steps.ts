@@ -1,6 +1,6 @@
 /** Whole training steps as programs: milliseconds, memory, what dominates; PyTorch beside them where it is at hand. */
 import * as k from '../engine/node.ts';
-import { yardstick } from './ceilings.ts';
+import { pace, yardstick } from './ceilings.ts';
 import { type Contender, interleaved, type Timing } from './measure.ts';
 import type { Torch } from './peers/torch.ts';
 import { quiet } from './quiet.ts';
@@ -142,6 +142,7 @@ async function runStep(device: k.Device, workload: Workload, options: StepOption
       leastRounds: 3,
       budgetMs: BUDGET_MS,
       warm: true,
+      ...pace(device, reference),
     });
     reference.dispose();
     const others = rest.slice(0, -1);

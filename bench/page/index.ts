@@ -18,12 +18,23 @@ function turnsText({ turns }: Results): string {
   return `${how} ${others}${isDisturbed(turns) ? ', **too much for short works: run it again on an idle machine**.' : '.'}`;
 }
 
+/** When a turn begins and how long it lasts: by the CPU's rest on a software adapter, by the GPU's clocks on a GPU. */
+const turnRules = (results: Results): string[] =>
+  results.adapter.software
+    ? [
+        `- A turn begins when the machine is quiet: when the bench’s process and those of the peers together used less than a tenth of a core over 20 ms, for which it waits half a second at most, the same for every engine. Threads of the engine before would slow a short piece of work that comes next: OpenBLAS keeps a core spinning for 100 ms after each call. Before the first turn it waits longer, up to two minutes, because V8 goes on compiling the WebAssembly of ONNX Runtime for many seconds after its first run. ${turnsText(results)}`,
+        '- What takes 100 ms or more runs once in a turn. What is shorter runs for 100 ms after a first run that does not count: it finds caches that another engine filled.',
+      ]
+    : [
+        '- A turn begins behind 20 ms of arithmetic on the GPU, the same for every engine: a GPU that idles for milliseconds lowers its clocks.',
+        '- What takes 30 ms or more runs once in a turn. What is shorter runs for 30 ms after a first run that does not count. The kernel ladder repeats a kernel in one submission until that takes 15 ms.',
+      ];
+
 function methodText(results: Results): string {
   const { ceilings } = results;
   return [
     '- What is compared is measured in the same run, in turn: A B C, A B C, …, each after a warm-up that compiles and plans. Times are wall clock from the call until the device is idle, medians over the rounds, with the least and the most in brackets; without brackets it is a single round. What takes long drops out after fewer rounds than the rest; what a goal stands on has three or more. Machines drift: compare within this page only.',
-    `- A turn begins when the machine is quiet: when the bench’s process and those of the peers together used less than a tenth of a core over 20 ms, for which it waits half a second at most, the same for every engine. Threads of the engine before would slow a short piece of work that comes next: OpenBLAS keeps a core spinning for 100 ms after each call. Before the first turn it waits longer, up to two minutes, because V8 goes on compiling the WebAssembly of ONNX Runtime for many seconds after its first run. ${turnsText(results)}`,
-    '- What takes 100 ms or more runs once in a turn. What is shorter runs for 100 ms after a first run that does not count: it finds caches that another engine filled, and a machine that slept (a GPU lowers its clocks).',
+    ...turnRules(results),
     '- Weights of convolutions are plain inputs here: what an algorithm arranges or transforms for them is done, and timed, in every run. VGG16 and so-dlse inference arrange theirs once, as ONNX Runtime does.',
     '- Inputs are normal random numbers, already on the device. Reading results back is not timed (TensorFlow.js reads one element to know that it is done).',
     `- Ceilings measured in the same run, best of several shapes: **${ceilings.gflops.toFixed(1)} GFLOP/s** of f32 multiply-adds in registers (two operations each), **${ceilings.gbps.toFixed(1)} GB/s** through a kernel (${ceilings.gbpsBy}; read + written). The driver’s own copyBufferToBuffer moves ${ceilings.copyGbps.toFixed(1)} GB/s.`,
@@ -45,11 +56,15 @@ function goalSection(results: Results): string[] {
   ];
 }
 
+/** A GPU's driver describes itself, not the card. */
+const adapterName = ({ device, description, software }: Results['adapter']): string =>
+  software ? description || device : [device, description].filter(Boolean).join(', ');
+
 export function renderPage(results: Results): string {
   const { adapter, machine, ceilings, data } = results;
   const parts = [
     '# Benchmarks',
-    `Written by \`${results.command}\` on ${results.date}, at commit ${results.commit}; do not edit. Adapter: **${adapter.description || adapter.device}** (${kindOf(adapter)}), ${machine.cores} × ${machine.cpu}, Node ${machine.node}.`,
+    `Written by \`${results.command}\` on ${results.date}, at commit ${results.commit}; do not edit. Adapter: **${adapterName(adapter)}** (${kindOf(adapter)}), ${machine.cores} × ${machine.cpu}, Node ${machine.node}.`,
     ...(adapter.software
       ? [
           'Every number on this page is of a **software adapter**: WGSL compiled for the CPU by Mesa’s llvmpipe. They say how the engines compare on this device, and nothing of a GPU.',

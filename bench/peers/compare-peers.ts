@@ -2,8 +2,9 @@
 import pc from 'picocolors';
 import type { Device } from '../../engine/node.ts';
 import { platform } from '../../engine/node.ts';
+import { pace, yardstick } from '../ceilings.ts';
 import { decisive } from '../goals.ts';
-import { type Contender, interleaved } from '../measure.ts';
+import { type Contender, interleaved, type TurnOptions } from '../measure.ts';
 import { quiet } from '../quiet.ts';
 import type { PeerRow } from '../results.ts';
 import { comparisons, flopsOf, gpuComparisons, type Peer, type Ready } from './contenders.ts';
@@ -18,7 +19,7 @@ const DECISIVE_ROUNDS = 3;
 
 /** PyTorch on the CPU beside a software adapter, on CUDA beside a GPU. */
 export async function startTorch(software: boolean): Promise<Torch[]> {
-  const started = software ? [await Torch.cpu()] : [await Torch.cuda('fp32'), await Torch.cuda('tf32')];
+  const started = await Promise.all(software ? [Torch.cpu()] : [Torch.cuda('fp32'), Torch.cuda('tf32')]);
   const torches = started.filter((torch) => torch !== undefined);
   if (torches.length === 0) console.log(`PyTorch: no python3 with torch${software ? '' : ' and CUDA'} here.`);
   return torches;
@@ -61,10 +62,13 @@ export async function comparePeers(device: Device, options: PeerOptions): Promis
   if (wanted.length === 0) return;
   if (software && !filter) console.log(`left to GPUs: ${gpuComparisons.join(', ')}`);
   const peers = [kindergrad(device), ...(await startPeers(await platform().gpu())), ...torch.map(({ peer }) => peer)];
-  for (const comparison of wanted) await onRows(await compareOn(comparison, peers, options.rounds));
+  const stick = yardstick(device);
+  const turns = { rounds: options.rounds, ...pace(device, stick) };
+  for (const comparison of wanted) await onRows(await compareOn(comparison, peers, turns));
+  stick.dispose();
 }
 
-async function compareOn(comparison: string, peers: readonly Peer[], rounds: number): Promise<PeerRow[]> {
+async function compareOn(comparison: string, peers: readonly Peer[], turns: TurnOptions): Promise<PeerRow[]> {
   const failed: PeerRow[] = [];
   const working: (Contender & Ready)[] = [];
   for (const { name, contenders } of peers) {
@@ -81,7 +85,7 @@ async function compareOn(comparison: string, peers: readonly Peer[], rounds: num
   }
   await quiet.settleStart();
   const timings = await interleaved(working, {
-    rounds,
+    ...turns,
     leastRounds: decisive.has(comparison) ? DECISIVE_ROUNDS : 1,
     budgetMs: BUDGET_MS,
     warm: true,
