@@ -78,8 +78,8 @@ export const goals: readonly Goal[] = [
   ...convolutions.flatMap((size) =>
     passes.flatMap((pass) => [TF, JAX].map((engine) => beside(conv(size, pass), engine, 8))),
   ),
-  beside(conv(convolutions[2], 'forward'), TORCH, 0.5),
-  beside(conv(largeConvolution, 'forward'), TORCH, 0.8),
+  ...passes.map((pass) => beside(conv(convolutions[2], pass), TORCH, 0.5)),
+  ...passes.map((pass) => beside(conv(largeConvolution, pass), TORCH, 0.8)),
   beside('small CNN step', JAX, 4),
   step('small CNN 28×28', 64, 0.5, 'cpu'),
   step('so-dlse 100×100', 32, 0.5, 'cpu'),
