@@ -68,11 +68,15 @@ const formatHalf = (r: HalfRow): string =>
 
 const warn = (what: string, error: Error): void => console.log(pc.yellow(`${what}: ${error.message}`));
 
+/** Variables that change what is measured: part of the command that a page names. */
+const SETTINGS = ['TUNE', 'KERNEL', 'WINOGRAD', 'MATMUL_PRECISION', 'SUBGROUP_MATRIX', 'DAWN_FLAGS'] as const;
+
 export async function run(filter: string | undefined, flags: Flags): Promise<void> {
   const device = await openDevice();
   // Where the results went is nobody else's business.
   const args = process.argv.slice(2).filter((arg, i, all) => arg !== '--json' && all[i - 1] !== '--json');
-  const about = describeRun(device, ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '));
+  const set = SETTINGS.flatMap((name) => (process.env[name] ? [`${name}=${process.env[name]}`] : []));
+  const about = describeRun(device, [...set, 'npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '));
   console.log(`${device.name}: ${kindOf(device.info)}`);
   const ceilings = await measureCeilings(device);
   console.log(

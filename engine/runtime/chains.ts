@@ -74,8 +74,9 @@ async function fused({ dispatches, steps, inputs }: Chain, shaders: Shaders): Pr
 
 /**
  * Elementwise operations that follow each other, each the only reader of the one before, as one kernel: their values go from
- * step to step in registers. The results are the same bits: where a compiler may round a product and the sum after it once
- * instead of twice, which no software adapter here does, the two stay apart. `CHAINS=0` runs each by itself.
+ * step to step in registers. The results are the same bits on software Vulkan. A GPU's compiler may round a product and the
+ * sum after it once instead of twice, so there the two stay apart; two divisions in a row, which it may make one by a
+ * product, still differ in the last bits. `CHAINS=0` runs each by itself.
  */
 export async function fuseChains(
   dispatches: readonly Dispatch[],

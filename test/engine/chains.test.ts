@@ -24,6 +24,7 @@ import {
 import { BINARY_OPS } from '../../kernels/elementwise/binary.ts';
 import { type ChainStep, mayContract } from '../../kernels/elementwise/chain.ts';
 import { UNARY_OPS } from '../../kernels/elementwise/unary.ts';
+import { expectClose } from '../expect-close.ts';
 import { samples } from '../gradcheck.ts';
 
 let device: Device;
@@ -68,10 +69,16 @@ async function both(f: Case['f'], shape: readonly number[]) {
   return { found, expected, dispatches };
 }
 
+/** Bit for bit on software Vulkan. A GPU's compiler may divide twice in a chain otherwise than in two kernels. */
+function expectSame(found: Float32Array, expected: Float32Array): void {
+  if (device.traits.software) expect(found).toEqual(expected);
+  else expectClose(found, expected, { rtol: 2e-6, atol: 1e-7, label: 'chain' });
+}
+
 describe.each(cases)('$name', ({ f, dispatches }) => {
-  it.each([[[1]], [[7, 3]], [[130, 65]]])('%j: the bits of each by itself', async (shape) => {
+  it.each([[[1]], [[7, 3]], [[130, 65]]])('%j: what each gives by itself', async (shape) => {
     const result = await both(f, shape);
-    expect(result.found).toEqual(result.expected);
+    expectSame(result.found, result.expected);
     if (device.traits.software && dispatches) expect(result.dispatches).toBe(dispatches);
   });
 });
@@ -90,7 +97,7 @@ it('a formula of eight operations takes few dispatches, forward and backward', a
   const fused = await build();
   vi.stubEnv('CHAINS', '0');
   const apart = await build();
-  expect(fused.values).toEqual(apart.values);
+  for (const [i, values] of apart.values.entries()) expectSame(fused.values[i], values);
   expect(fused.dispatches).toBeLessThan(apart.dispatches);
 });
 

@@ -109,7 +109,8 @@ describe.each(cases)('$shape, $options', (one) => {
   it('is what norm and pooling give one after the other', async () => {
     const fused = await passes(one, batchNormMaxPool2d);
     const apart = await passes(one, (x, { kernelSize = 2, ...norm }) => maxPool2d(batchNorm(x, norm), { kernelSize }));
-    expect(fused[0]).toEqual(apart[0]);
+    // A GPU's compiler may round the norm's product and sum once in one text and twice in the other.
+    if (device.traits.software) expect(fused[0]).toEqual(apart[0]);
     for (const [i, values] of apart.entries())
       expectClose(fused[i], values, { atol: 2e-5, rtol: 2e-5, label: label[i] });
   });
