@@ -4,17 +4,11 @@
  */
 import { VEC4 } from '../common/value.ts';
 import { type Constants, defineKernel, type Pass, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
+import { inputs, outputs, poolSizes } from '../pool/geometry.ts';
 import { affine, combineSums, rungs } from './norm.ts';
 
 const params = {
-  batch: 'u32',
-  height: 'u32',
-  width: 'u32',
-  channels: 'u32',
-  outHeight: 'u32',
-  outWidth: 'u32',
-  kernelHeight: 'u32',
-  kernelWidth: 'u32',
+  ...poolSizes,
   weighted: 'u32',
   biased: 'u32',
   fixed: 'u32',
@@ -23,9 +17,6 @@ const params = {
 } as const;
 type P = keyof typeof params;
 type Numbers = Readonly<Record<P, number>>;
-
-const inputs = (p: Numbers): number => p.batch * p.height * p.width * p.channels;
-const outputs = (p: Numbers): number => p.batch * p.outHeight * p.outWidth * p.channels;
 
 const constantsOf = (p: Numbers): Constants => ({
   KH: p.kernelHeight,
