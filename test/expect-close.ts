@@ -1,4 +1,5 @@
-import { type TaskMeta, TestRunner } from 'vitest';
+import { expect, type TaskMeta, TestRunner } from 'vitest';
+import type { DeviceTraits } from '../kernels/kernel.ts';
 
 /** What a test leaves for the reporter: the largest share of a tolerance it used, and by which comparison. */
 export interface ToleranceMeta extends TaskMeta {
@@ -48,6 +49,15 @@ export function expectClose(actual: ArrayLike<number>, expected: ArrayLike<numbe
   }
   record(share, label);
   return share;
+}
+
+/**
+ * The same formula in two texts: to the bit on llvmpipe, which rounds every operation; elsewhere but for rounding, since a
+ * compiler may contract a · b + c in one text and not in the other. `atol`: of values of about 1 that cancel.
+ */
+export function expectSame(actual: Float32Array, expected: Float32Array, { family }: Pick<DeviceTraits, 'family'>) {
+  if (family === 'lanes') expect(actual).toEqual(expected);
+  else expectClose(actual, expected, { rtol: 1e-6, atol: 1e-6 });
 }
 
 /** 0 when equal, 1 at the edge of the tolerance, Infinity for NaN and for unequal infinities. */

@@ -115,8 +115,8 @@ export const normMaxPoolOp = defineOp<NormPoolAttributes>({
 /**
  * maxPool2d(batchNorm(x)), windows of kernelSize × kernelSize side by side: x [batch, h, w, channels] →
  * [batch, ⌊h / kernelSize⌋, ⌊w / kernelSize⌋, channels]. One kernel each way: what the norm makes is never in memory, nor its
- * gradient. Same values as the two apart, gradients but for the order of sums; ties go to the first, as in PyTorch. Throws
- * ShapeError when sizes do not fit, ConfigError for an impossible window.
+ * gradient. Same values as the two apart (on GPUs but for rounding), gradients but for the order of sums; ties go to the first,
+ * as in PyTorch. Throws ShapeError when sizes do not fit, ConfigError for an impossible window.
  */
 export function batchNormMaxPool2d(x: Tensor, options: BatchNormMaxPoolOptions = {}): Tensor {
   const { kernelSize = 2 } = options;

@@ -25,7 +25,7 @@ const bound = ({ shader, storages }: Dispatch, name: string): Storage | undefine
   storages[shader.bindings.findIndex((binding) => binding.name === name)];
 
 /** The chain with `dispatch` at its end; undefined where it cannot go on so. */
-function extended(chain: Chain, dispatch: Dispatch, exact: boolean): Chain | undefined {
+function extended(chain: Chain, dispatch: Dispatch, contracts: boolean): Chain | undefined {
   const names = chainOperands(dispatch.kernel.name, dispatch.variant);
   if (!names || dispatch.dynamic.length > 0 || chain.steps.length === MOST_STEPS) return undefined;
   if (chain.dispatches.some(({ params }) => params.size !== dispatch.params.size)) return undefined;
@@ -41,7 +41,7 @@ function extended(chain: Chain, dispatch: Dispatch, exact: boolean): Chain | und
   const { op, alpha = 0, beta = 0 } = dispatch.params;
   const step: ChainStep = { kernel: dispatch.kernel.name, op, alpha, beta, operands };
   const [last] = chain.steps.slice(-1);
-  if (inputs.length > MOST_INPUTS || (last && !exact && mayContract(last, step))) return undefined;
+  if (inputs.length > MOST_INPUTS || (last && contracts && mayContract(last, step))) return undefined;
   return { dispatches: [...chain.dispatches, dispatch], steps: [...chain.steps, step], inputs };
 }
 
@@ -74,9 +74,10 @@ async function fused({ dispatches, steps, inputs }: Chain, shaders: Shaders): Pr
 
 /**
  * Elementwise operations that follow each other, each the only reader of the one before, as one kernel: their values go from
- * step to step in registers. The results are the same bits on software Vulkan. A GPU's compiler may round a product and the
- * sum after it once instead of twice, so there the two stay apart; two divisions in a row, which it may make one by a
- * product, still differ in the last bits. `CHAINS=0` runs each by itself.
+ * step to step in registers. On llvmpipe, which rounds every operation, the results are the same bits. Any other compiler may
+ * round a product and the sum after it once instead of twice. Where they are two operations they stay apart there, since
+ * after cancellation such a difference is large; within a formula (exp, tanh) each text is compiled as it comes, so that
+ * results are the same but for rounding. `CHAINS=0` runs each by itself.
  */
 export async function fuseChains(
   dispatches: readonly Dispatch[],
@@ -86,6 +87,7 @@ export async function fuseChains(
 ): Promise<readonly Dispatch[]> {
   if (platform().env('CHAINS') === '0') return dispatches;
   const uses = usesOf(dispatches);
+  const contracts = traits.family !== 'lanes';
   const none: Chain = { dispatches: [], steps: [], inputs: [] };
   const out: Dispatch[] = [];
   let chain = none;
@@ -96,13 +98,13 @@ export async function fuseChains(
   };
   for (const [i, dispatch] of dispatches.entries()) {
     const goesOn = chain.steps.length > 0 && goesOnAlone(dispatches[i - 1], i - 1, uses, isTemporary);
-    const longer = goesOn ? extended(chain, dispatch, traits.software) : undefined;
+    const longer = goesOn ? extended(chain, dispatch, contracts) : undefined;
     if (longer) {
       chain = longer;
       continue;
     }
     await close();
-    const fresh = extended(none, dispatch, traits.software);
+    const fresh = extended(none, dispatch, contracts);
     if (fresh) chain = fresh;
     else out.push(dispatch);
   }

@@ -1,6 +1,6 @@
 import { generated } from '../kernel.ts';
 import { lines } from '../matmul/lane-tile.ts';
-import { type GatherRung, gatherText, gatherVariant } from './gather.ts';
+import { type GatherRung, gatherText, gatherVariant, meetSource } from './gather.ts';
 
 /** Invocations to a pixel, pixels to an invocation, and pixels of a workgroup. */
 const TEAM = 8;
@@ -45,6 +45,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let member = lane % ${TEAM}u;
   let team = lane / ${TEAM}u;
   let firstPixel = wid.x * ${ROWS}u + team * ${PIXELS}u;
+  let firstDepth = walk.group * params.depth;
   let panelAt = (walk.group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${4 * vectors}u;
 ${lines(PIXELS, '  ', (g) => `let row${g} = rowAt(firstPixel + ${g}u, walk);`)}
 ${sums.map(({ name }) => `  var ${name} = vec4f(0.0);`).join('\n')}
@@ -52,13 +53,7 @@ ${sums.map(({ name }) => `  var ${name} = vec4f(0.0);`).join('\n')}
   for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
     var x = 0;
     for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
-${lines(
-  PIXELS,
-  '      ',
-  (g) => `let p${g} = row${g}.start + vec2i(y, x);
-      let hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
-      let at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + walk.group * params.depth, hit${g});`,
-)}
+${lines(PIXELS, '      ', (g) => meetSource(g, 'vec2i(y, x)', 'let '))}
       let weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${4 * vectors}u;
       for (var k = member; k < params.depth; k += ${TEAM}u) {
 ${lines(PIXELS, '        ', (g) => `let a${g} = select(vec4f(0.0), src[at${g} + k], hit${g});`)}

@@ -88,6 +88,15 @@ fn rowAt(index: u32, walk: Walk) -> Row {
 }
 `;
 
+/**
+ * Statements: whether pixel `g` of an invocation, at the tap `offset` from its start, meets the source, and where.
+ * They declare hit and at with `let `, else set variables.
+ */
+export const meetSource = (g: number, offset: string, declare: 'let ' | '' = ''): string =>
+  `let p${g} = row${g}.start + ${offset};
+      ${declare}hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
+      ${declare}at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`;
+
 type Params = ConvGeometry;
 
 /** Channels come by fours: one group is padded where need be, several must fit. */

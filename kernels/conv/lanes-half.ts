@@ -18,7 +18,15 @@ import {
   lines,
   rowStores,
 } from '../matmul/lane-tile.ts';
-import { type GatherOperands, type GatherRung, gatherText, gatherVariant, hasLanes, PANEL } from './gather.ts';
+import {
+  type GatherOperands,
+  type GatherRung,
+  gatherText,
+  gatherVariant,
+  hasLanes,
+  meetSource,
+  PANEL,
+} from './gather.ts';
 
 const text = (rows: number): string => {
   const groups = rows / 8;
@@ -56,13 +64,7 @@ ${laneAccumulators(rows)}
   for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
     var x = 0;
     for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
-${lines(
-  groups,
-  '      ',
-  (g) => `let t${g} = row${g}.start + vec2i(y, x);
-      let hit${g} = all(t${g} >= vec2i(0)) && all(t${g} < size);
-      let at${g} = select(0u, u32((row${g}.picture + t${g}.x) * size.y + t${g}.y) * params.srcC + firstDepth, hit${g});`,
-)}
+${lines(groups, '      ', (g) => meetSource(g, 'vec2i(y, x)', 'let '))}
       var weightAt = panelAt + u32(ky * window.y + kx) * params.depth * 16u;
       for (var k = 0u; k < params.depth; k++) {
 ${lines(groups, '        ', (g) => unpackRow(g, `select(vec2u(0u), src[at${g} + k], hit${g})`))}

@@ -7,7 +7,7 @@ import {
   lines,
   rowStores,
 } from '../matmul/lane-tile.ts';
-import { type GatherRung, gatherText, gatherVariant, hasLanes } from './gather.ts';
+import { type GatherRung, gatherText, gatherVariant, hasLanes, meetSource } from './gather.ts';
 
 function laneConvText(rows: number): string {
   const groups = rows / 8;
@@ -55,13 +55,7 @@ ${lines(
       let offset = tap * walk.advance;
       let origin = walk.firstTap + tap * walk.tapStep;
       weightAt = panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${LANE_COLUMNS}u;
-${lines(
-  groups,
-  '      ',
-  (g) => `let p${g} = row${g}.start + offset;
-      hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
-      at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`,
-)}
+${lines(groups, '      ', (g) => meetSource(g, 'offset'))}
       tap.y++;
       if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
     }

@@ -1,6 +1,6 @@
 import { generated } from '../kernel.ts';
 import { laneMultiplyAdd, lines } from '../matmul/lane-tile.ts';
-import { type Channels, type GatherRung, gatherText, gatherVariant, hasLanes } from './gather.ts';
+import { type Channels, type GatherRung, gatherText, gatherVariant, hasLanes, meetSource } from './gather.ts';
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
@@ -38,10 +38,6 @@ function narrowConvText(pixels: number, columns: number, { depth, odd }: Channel
             .join('\n          ')}
         }`,
   );
-  const place = (g: number, offset: string): string =>
-    `let p${g} = row${g}.start + ${offset};
-      hit${g} = all(p${g} >= vec2i(0)) && all(p${g} < size);
-      at${g} = select(0u, u32((row${g}.picture + p${g}.x) * size.y + p${g}.y) * params.srcC + firstDepth, hit${g});`;
   const products = `${lines(pixels, '    ', source)}
 ${lines(loads, '    ', (q) => `let b${q} = weight[weightAt + ${8 * q}u];`)}
 ${step}`;
@@ -50,7 +46,7 @@ ${step}`;
   for (var ky = walk.firstTap.x; ky < window.x; ky += walk.tapStep.x) {
     var x = 0;
     for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
-${lines(pixels, '      ', (g) => place(g, 'vec2i(y, x)'))}
+${lines(pixels, '      ', (g) => meetSource(g, 'vec2i(y, x)'))}
       let weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${vectors}u;
 ${products}
       x += walk.advance.y;
@@ -69,7 +65,7 @@ ${products}
       let offset = tap * walk.advance;
       let origin = walk.firstTap + tap * walk.tapStep;
       weightAt = panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${vectors}u;
-${lines(pixels, '      ', (g) => place(g, 'offset'))}
+${lines(pixels, '      ', (g) => meetSource(g, 'offset'))}
       tap.y++;
       if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
     }

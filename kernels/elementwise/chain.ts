@@ -30,17 +30,22 @@ export const MOST_INPUTS = 7;
 export const chainOperands = (kernel: string, variant: string): readonly string[] | undefined =>
   variant === 'vec4' && Object.hasOwn(formulas, kernel) ? formulas[kernel] : undefined;
 
-const product = (step: ChainStep): boolean =>
-  step.kernel === 'unaryBackward' ||
-  (step.kernel === 'binary' && BINARY_OPS[step.op] === 'mul') ||
-  (step.kernel === 'unary' && ['affine', 'square', 'pow', 'leakyRelu'].includes(UNARY_OPS[step.op]));
+/** Ends with a product, or hands one on. GPUs divide by a product with the reciprocal, and take √x as x · 1/√x. */
+const PRODUCTS = {
+  binary: ['mul', 'div'],
+  unary: ['affine', 'divide', 'reciprocal', 'abs', 'square', 'sqrt', 'pow', 'leakyRelu'],
+} as const;
 
-const sum = (step: ChainStep): boolean =>
-  (step.kernel === 'binary' && ['add', 'sub'].includes(BINARY_OPS[step.op])) ||
-  (step.kernel === 'unary' && UNARY_OPS[step.op] === 'inverseSqrt');
+/** Begins with a sum, of which its operand is a part. */
+const SUMS = { binary: ['add', 'sub'], unary: ['tanh', 'inverseSqrt'] } as const;
+
+const isOneOf = ({ kernel, op }: ChainStep, names: typeof PRODUCTS | typeof SUMS): boolean =>
+  (kernel === 'binary' && (names.binary as readonly string[]).includes(BINARY_OPS[op])) ||
+  (kernel === 'unary' && (names.unary as readonly string[]).includes(UNARY_OPS[op]));
 
 /** Whether a compiler may join the two into one rounding (a · b + c), which it could not when each was a kernel of its own. */
-export const mayContract = (first: ChainStep, second: ChainStep): boolean => product(first) && sum(second);
+export const mayContract = (first: ChainStep, second: ChainStep): boolean =>
+  (first.kernel === 'unaryBackward' || isOneOf(first, PRODUCTS)) && isOneOf(second, SUMS);
 
 const hasNumbers = ({ kernel }: ChainStep): boolean => kernel !== 'binary';
 

@@ -4,28 +4,12 @@
  */
 import { VEC4 } from '../common/value.ts';
 import { type Constants, defineKernel, type Pass, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
-import { affine, combineSums, rungs } from './norm.ts';
+import { inputs, outputs, poolSizes } from '../pool/geometry.ts';
+import { affine, combineSums, flags, operands, rungs } from './norm.ts';
 
-const params = {
-  batch: 'u32',
-  height: 'u32',
-  width: 'u32',
-  channels: 'u32',
-  outHeight: 'u32',
-  outWidth: 'u32',
-  kernelHeight: 'u32',
-  kernelWidth: 'u32',
-  weighted: 'u32',
-  biased: 'u32',
-  fixed: 'u32',
-  eps: 'f32',
-  slope: 'f32',
-} as const;
+const params = { ...poolSizes, ...flags, eps: 'f32', slope: 'f32' } as const;
 type P = keyof typeof params;
 type Numbers = Readonly<Record<P, number>>;
-
-const inputs = (p: Numbers): number => p.batch * p.height * p.width * p.channels;
-const outputs = (p: Numbers): number => p.batch * p.outHeight * p.outWidth * p.channels;
 
 const constantsOf = (p: Numbers): Constants => ({
   KH: p.kernelHeight,
@@ -73,7 +57,7 @@ const walking = (
 export const normMaxPoolKernel = defineKernel({
   name: 'normMaxPool',
   computes: 'out = max over the window of f((x − mean) · rstd · weight + bias)',
-  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', out: 'write' },
+  bindings: { ...operands, out: 'write' },
   params,
   cost: (p) => ({ flops: 7 * inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
   variants: walking('pooled-apply.wgsl', (p) => ({ lines: p.outHeight, across: p.outWidth })),
@@ -82,7 +66,7 @@ export const normMaxPoolKernel = defineKernel({
 export const normMaxPoolGradientSumsKernel = defineKernel({
   name: 'normMaxPoolGradientSums',
   computes: 'S₁ = Σ g and S₂ = Σ g · x̂ over the windows, g = gradient · f′ at the largest',
-  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', gradient: 'read', sums: 'write' },
+  bindings: { ...operands, gradient: 'read', sums: 'write' },
   /** `groups` is 1 and `rows` the number of windows: the chunks are those of the plain norm's sums. */
   params: { ...params, groups: 'u32', rows: 'u32' },
   cost: (p) => ({ flops: 8 * inputs(p), bytes: 4 * (inputs(p) + outputs(p)) }),
@@ -100,16 +84,7 @@ export const normMaxPoolGradientSumsKernel = defineKernel({
 export const normMaxPoolGradientKernel = defineKernel({
   name: 'normMaxPoolGradient',
   computes: 'dx = weight · rstd · (g − S₁/positions − x̂ · S₂/positions); with fixed statistics weight · rstd · g',
-  bindings: {
-    x: 'read',
-    mean: 'read',
-    rstd: 'read',
-    weight: 'read',
-    bias: 'read',
-    gradient: 'read',
-    sums: 'read',
-    dx: 'write',
-  },
+  bindings: { ...operands, gradient: 'read', sums: 'read', dx: 'write' },
   params,
   inPlace: { dx: ['x'] },
   cost: (p) => ({ flops: 14 * inputs(p), bytes: 4 * (2 * inputs(p) + outputs(p)) }),

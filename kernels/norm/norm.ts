@@ -15,7 +15,10 @@ import { joinChunks } from '../reduce/reduce.ts';
  * channel. Batch norm over pictures has one group of N·H·W rows; instance norm has a group per picture.
  */
 const view = { groups: 'u32', rows: 'u32', channels: 'u32' } as const;
-const flags = { weighted: 'u32', biased: 'u32', fixed: 'u32' } as const;
+export const flags = { weighted: 'u32', biased: 'u32', fixed: 'u32' } as const;
+
+/** Bindings of what a norm is computed from. */
+export const operands = { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read' } as const;
 
 type View = Readonly<Record<keyof typeof view, number>>;
 
@@ -173,7 +176,7 @@ const pointwiseRungs = <P extends string>(
 export const normApplyKernel = defineKernel({
   name: 'normApply',
   computes: 'y = f((x − mean) · rstd · weight + bias) + residual',
-  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', residual: 'read', y: 'write' },
+  bindings: { ...operands, residual: 'read', y: 'write' },
   params: { ...view, ...flags, added: 'u32', eps: 'f32', slope: 'f32' },
   inPlace: { y: ['x', 'residual'] },
   cost: (p) => ({ flops: 6 * elements(p), bytes: 4 * elements(p) * (2 + p.added) }),
@@ -204,7 +207,7 @@ export const combineSums = (p: View, chunks: Chunking, tile: Constants, tree: bo
 export const normGradientSumsKernel = defineKernel({
   name: 'normGradientSums',
   computes: 'S₁ = Σ g and S₂ = Σ g · x̂ over the rows, g = gradient · f′',
-  bindings: { x: 'read', mean: 'read', rstd: 'read', weight: 'read', bias: 'read', gradient: 'read', sums: 'write' },
+  bindings: { ...operands, gradient: 'read', sums: 'write' },
   params: { ...view, ...flags, eps: 'f32', slope: 'f32' },
   cost: (p) => ({ flops: 8 * elements(p), bytes: 8 * elements(p) }),
   variants: rungs<keyof typeof flags | 'eps' | 'slope'>((p, chunks, tile, tree) => [
@@ -221,16 +224,7 @@ export const normGradientSumsKernel = defineKernel({
 export const normGradientKernel = defineKernel({
   name: 'normGradient',
   computes: 'dx = weight · rstd · (g − S₁/rows − x̂ · S₂/rows); with fixed statistics weight · rstd · g',
-  bindings: {
-    x: 'read',
-    mean: 'read',
-    rstd: 'read',
-    weight: 'read',
-    bias: 'read',
-    gradient: 'read',
-    sums: 'read',
-    dx: 'write',
-  },
+  bindings: { ...operands, gradient: 'read', sums: 'read', dx: 'write' },
   params: { ...view, ...flags, eps: 'f32', slope: 'f32' },
   inPlace: { dx: ['x', 'gradient'] },
   cost: (p) => ({ flops: 12 * elements(p), bytes: 12 * elements(p) }),

@@ -5,6 +5,7 @@ requires immediate_address_space;
 // #include "../common/value.wgsl"
 // #include "affine.wgsl"
 // #include "pooled.wgsl"
+// #include "../pool/walk.wgsl"
 
 @group(0) @binding(5) var<storage, read_write> out: array<Value>;
 
@@ -12,14 +13,11 @@ requires immediate_address_space;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = (wid.y * count.x + wid.x) * 64u + lane;
   if (index >= params.rows * params.chunks * params.channels) { return; }
-  let walk = index / params.channels;
-  let c = index - walk * params.channels;
-  let line = walk / params.chunks;
-  let start = (walk - line * params.chunks) * params.chunk;
-  let a = affineOf(c, c);
-  var at = windowAt(line, params.outHeight, start) + c;
-  var to = (line * params.outWidth + start) * params.channels + c;
-  let steps = min(params.chunk, params.outWidth - start);
+  let walk = walkOf(index);
+  let a = affineOf(walk.c, walk.c);
+  var at = windowAt(walk.line, params.outHeight, walk.start) + walk.c;
+  var to = (walk.line * params.outWidth + walk.start) * params.channels + walk.c;
+  let steps = min(params.chunk, params.outWidth - walk.start);
   for (var i = 0u; i < steps; i++) {
     out[to] = firstLargest(at, a).value;
     at += KW * params.channels;

@@ -6,6 +6,7 @@ requires immediate_address_space;
 // #include "../common/value.wgsl"
 // #include "affine.wgsl"
 // #include "pooled.wgsl"
+// #include "../pool/walk.wgsl"
 
 @group(0) @binding(5) var<storage, read> gradient: array<Value>;
 @group(0) @binding(6) var<storage, read> sums: array<Value>;
@@ -15,28 +16,25 @@ requires immediate_address_space;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = (wid.y * count.x + wid.x) * 64u + lane;
   if (index >= params.rows * params.chunks * params.channels) { return; }
-  let walk = index / params.channels;
-  let c = index - walk * params.channels;
-  let line = walk / params.chunks;
-  let start = (walk - line * params.chunks) * params.chunk;
-  let a = affineOf(c, c);
+  let walk = walkOf(index);
+  let a = affineOf(walk.c, walk.c);
   var s1 = Value(0.0);
   var s2 = Value(0.0);
   if (!FIXED) {
-    s1 = sums[c] / params.positions;
-    s2 = sums[params.channels + c] / params.positions;
+    s1 = sums[walk.c] / params.positions;
+    s2 = sums[params.channels + walk.c] / params.positions;
   }
   let lines = (params.height + KH - 1u) / KH;
-  let picture = line / lines;
-  let ty = line - picture * lines;
-  let end = min(start + params.chunk, (params.width + KW - 1u) / KW);
-  for (var tx = start; tx < end; tx++) {
-    let at = windowAt(line, lines, tx) + c;
+  let picture = walk.line / lines;
+  let ty = walk.line - picture * lines;
+  let end = min(walk.start + params.chunk, (params.width + KW - 1u) / KW);
+  for (var tx = walk.start; tx < end; tx++) {
+    let at = windowAt(walk.line, lines, tx) + walk.c;
     var g = Value(0.0);
     var tap = Uint(KH * KW);
     if (ty < params.outHeight && tx < params.outWidth) {
       let best = firstLargest(at, a);
-      let dy = gradient[((picture * params.outHeight + ty) * params.outWidth + tx) * params.channels + c];
+      let dy = gradient[((picture * params.outHeight + ty) * params.outWidth + tx) * params.channels + walk.c];
       g = throughActivation(dy, best.before);
       tap = best.tap;
     }

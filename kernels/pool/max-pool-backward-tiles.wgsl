@@ -3,6 +3,7 @@
 // gradient and taps once and writes all its positions.
 requires immediate_address_space;
 
+// #include "walk.wgsl"
 
 const KH = 2u;
 const KW = 2u;
@@ -22,19 +23,16 @@ var<immediate> params: Params;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = (wid.y * count.x + wid.x) * 64u + lane;
   if (index >= params.rows * params.chunks * params.channels) { return; }
-  let walk = index / params.channels;
-  let c = index - walk * params.channels;
-  let row = walk / params.chunks;
-  let rowsPerPicture = (params.height + KH - 1u) / KH;
-  let n = row / rowsPerPicture;
-  let ty = row - n * rowsPerPicture;
-  let start = (walk - row * params.chunks) * params.chunk;
-  let end = min(start + params.chunk, (params.width + KW - 1u) / KW);
-  for (var tx = start; tx < end; tx++) {
+  let walk = walkOf(index);
+  let lines = (params.height + KH - 1u) / KH;
+  let n = walk.line / lines;
+  let ty = walk.line - n * lines;
+  let end = min(walk.start + params.chunk, (params.width + KW - 1u) / KW);
+  for (var tx = walk.start; tx < end; tx++) {
     var g = vec4f(0.0);
     var tap = vec4u(255u);
     if (ty < params.outHeight && tx < params.outWidth) {
-      let o = ((n * params.outHeight + ty) * params.outWidth + tx) * params.channels + c;
+      let o = ((n * params.outHeight + ty) * params.outWidth + tx) * params.channels + walk.c;
       g = gradient[o];
       if (SLOPE != 1.0) { g = select(SLOPE * g, g, result[o] > vec4f(0.0)); }
       tap = (vec4u(taps[o]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
@@ -44,7 +42,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
         let y = ty * KH + ky;
         let x = tx * KW + kx;
         if (y < params.height && x < params.width) {
-          out[((n * params.height + y) * params.width + x) * params.channels + c] =
+          out[((n * params.height + y) * params.width + x) * params.channels + walk.c] =
             select(vec4f(0.0), g, tap == vec4u(ky * KW + kx));
         }
       }

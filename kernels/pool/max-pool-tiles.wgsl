@@ -2,6 +2,8 @@
 // `chunk` windows side by side, four channels each: it finds their place once.
 requires immediate_address_space;
 
+// #include "walk.wgsl"
+
 const KH = 2u;
 const KW = 2u;
 const SLOPE = 1.0;
@@ -17,14 +19,12 @@ var<immediate> params: Params;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = (wid.y * count.x + wid.x) * 64u + lane;
   if (index >= params.rows * params.chunks * params.channels) { return; }
-  let walk = index / params.channels;
-  let c = index - walk * params.channels;
-  let row = walk / params.chunks;
-  let n = row / params.outHeight;
-  let start = (walk - row * params.chunks) * params.chunk;
-  var at = ((n * params.height + (row - n * params.outHeight) * KH) * params.width + start * KW) * params.channels + c;
-  var to = (row * params.outWidth + start) * params.channels + c;
-  let steps = min(params.chunk, params.outWidth - start);
+  let walk = walkOf(index);
+  let n = walk.line / params.outHeight;
+  let y = (walk.line - n * params.outHeight) * KH;
+  var at = ((n * params.height + y) * params.width + walk.start * KW) * params.channels + walk.c;
+  var to = (walk.line * params.outWidth + walk.start) * params.channels + walk.c;
+  let steps = min(params.chunk, params.outWidth - walk.start);
   for (var i = 0u; i < steps; i++) {
     var best = x[at];
     var tap = vec4u(0u);

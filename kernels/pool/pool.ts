@@ -8,16 +8,10 @@ import {
   wgsl,
   workgroupsFor,
 } from '../kernel.ts';
+import { inputs, outputs, poolSizes } from './geometry.ts';
 
 const params = {
-  batch: 'u32',
-  height: 'u32',
-  width: 'u32',
-  channels: 'u32',
-  outHeight: 'u32',
-  outWidth: 'u32',
-  kernelHeight: 'u32',
-  kernelWidth: 'u32',
+  ...poolSizes,
   strideHeight: 'u32',
   strideWidth: 'u32',
   padHeight: 'u32',
@@ -25,9 +19,6 @@ const params = {
 } as const;
 type P = keyof typeof params;
 type Numbers = Readonly<Record<P, number>>;
-
-const inputs = ({ batch, height, width, channels }: Numbers) => batch * height * width * channels;
-const outputs = ({ batch, outHeight, outWidth, channels }: Numbers) => batch * outHeight * outWidth * channels;
 
 const constantsOf = (p: Numbers): Constants => ({
   KH: p.kernelHeight,

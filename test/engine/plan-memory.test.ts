@@ -15,6 +15,7 @@ import {
 } from '../../engine/node.ts';
 import { inPlaceText } from '../../engine/runtime/shader.ts';
 import { createModel, createObjective, createOptimizer, trainStep } from '../../models/index.ts';
+import { expectSame } from '../expect-close.ts';
 
 let device: Device;
 beforeAll(async () => {
@@ -63,7 +64,7 @@ describe('what saves memory in a program', () => {
   });
 
   it('needs little beside what the operations keep for the backward pass', () => {
-    // On GPUs Winograd's transforms stand whole between its passes: 1.14 on an H200.
+    // GPUs' Winograd takes more tiles through its passes together, and so more scratch.
     const most = device.traits.family === 'lanes' ? 1.1 : 1.2;
     expect(usual.plan.temporaryBytes).toBeLessThan(most * usual.plan.savedBytes);
   });
@@ -73,7 +74,8 @@ it('ends, where two values could be computed again in turn for ever', async () =
   const x = tensor(new Generator(3).normal(1 << 19), [1 << 19]);
   const f = () => mul(sigmoid(mul(x, 3)), add(tanh(exp(mul(x, 0.5))), mul(x, 2)));
   const step = program(f);
-  expect(await (await step.run()).floats()).toEqual(await (await program(f, { eager: true }).run()).floats());
+  const eager = await program(f, { eager: true }).run();
+  expectSame(await (await step.run()).floats(), await eager.floats(), device.traits);
 });
 
 describe('inPlaceText', () => {
