@@ -46,7 +46,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
 export const directConv2dWeightGradient = weightGradientVariant({
   name: 'direct',
   family: 'tiled',
-  adds: 'few output channels, four rows × four of them per invocation: for GPUs, whose tiles are 64 channels wide; not yet measured on one',
+  adds: 'few output channels, four rows × four of them per invocation: for GPUs, whose tiles are 64 channels wide',
   supports: () => true,
   suits: (products, traits, _numbers, columns) => traits.family === 'tiled' && products >= 262_144 && columns <= 8,
   shape: () => ({ rows: 4 * SIZE, columns: 4 }),

@@ -84,7 +84,7 @@ ${sums.map(({ name, index }) => `  partial[${index * SIZE}u + lane] = ${name};`)
 const direct = (transposed: boolean): GatherRung => ({
   name: 'direct',
   family: 'tiled',
-  adds: 'few output channels, 8 invocations to a pixel: for GPUs, whose tiles are 64 channels wide; not yet measured on one',
+  adds: 'few output channels, 8 invocations to a pixel: for GPUs, whose tiles are 64 channels wide',
   supports: (_traits, p) => (transposed ? p.cout : p.cin) >= 4,
   suits: (products, traits, depth, columns) =>
     traits.family === 'tiled' && products >= 262_144 && columns <= 8 && depth >= 16,

@@ -82,8 +82,7 @@ const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): Weight
   return {
     name,
     adds:
-      adds ||
-      'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs; not yet measured on one',
+      adds || 'implicit GEMM in workgroup-memory tiles, windows split into parts that are summed in order: for GPUs',
     family: 'tiled',
     supports: (traits, p) => (!half || p.half === 1) && tiles(1, 1, 1, traits, 1).length > 0,
     suits: (products, traits) => traits.family === 'tiled' && products >= least,

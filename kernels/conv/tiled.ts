@@ -122,7 +122,7 @@ const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): Gather
   name,
   adds:
     adds ||
-    'implicit GEMM in workgroup-memory tiles, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs; not yet measured on one',
+    'implicit GEMM in workgroup-memory tiles, 8 × 8 or 4 × 4 per invocation, double-buffered, k split where the grid is small: for GPUs',
   family: 'tiled',
   supports: (_traits, p) => !half || p.half === 1,
   suits: (products, traits) => traits.family === 'tiled' && products >= least,

@@ -23,7 +23,7 @@ export const tiledKinds: readonly TiledKind[] = [
   { name: 'tiled', adds: '', arithmetic: () => singles, among: all, half: false, least: 2 ** 18 },
   {
     name: 'tiled-half',
-    adds: "operands rounded to halves on their way to workgroup memory, where 'medium' precision allows it: half the traffic there; not yet measured on a GPU",
+    adds: "operands rounded to halves on their way to workgroup memory, where 'medium' precision allows it: half the traffic there; on an H200 no faster than f32 at 1024³",
     arithmetic: () => halves,
     among: all,
     half: true,
@@ -31,7 +31,7 @@ export const tiledKinds: readonly TiledKind[] = [
   },
   {
     name: 'matrix-half',
-    adds: "the same on a GPU's matrix units, where SUBGROUP_MATRIX=1 opens them; not yet measured on a GPU",
+    adds: "the same on a GPU's matrix units, where SUBGROUP_MATRIX=1 opens them; 11.6 TFLOP/s at 1024³ on an H200, f32 16",
     arithmetic: matrixArithmetic,
     among: matrixTiles,
     half: true,

@@ -64,7 +64,7 @@ ${lines(held, '  ', (i) => `if (exists && line + ${i * down}u < params.rows) { m
 
 export const registersVariant: Variant<'rows' | 'columns'> = {
   name: 'registers',
-  adds: 'GPUs: the whole matrix in the registers of one workgroup; not yet measured on one',
+  adds: 'GPUs: the whole matrix in the registers of one workgroup',
   supports: ({ rows, columns }, traits) =>
     columns % 4 === 0 && columns <= 4 * sizeOf(traits) && shapeOf({ rows, columns }, sizeOf(traits)).held <= HELD,
   suits: (_params, { family }) => family === 'tiled',
