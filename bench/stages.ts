@@ -130,8 +130,7 @@ async function runStages(device: Device, ceilings: Results['ceilings'], stage: S
     if (!filter) found.data = await measureDecoding();
   }
   if (flags.switches) {
-    const { software } = device.traits;
-    await measureSwitches({ ...base, software, onRow: keep(found.switches, formatSwitch), onFailure: warn });
+    await measureSwitches(device, { ...base, onRow: keep(found.switches, formatSwitch), onFailure: warn });
   }
   if (flags.precision) await measurePrecision(device, ceilings, { ...base, onRow: keep(found.precision, formatHalf) });
   if (flags.host && (!filter || filter === 'host')) {

@@ -68,10 +68,10 @@ class State(networks.State):
         if f"{key}.running_mean" not in self.buffers:
             self.buffers[f"{key}.running_mean"] = torch.zeros(channels, device=x.device)
             self.buffers[f"{key}.running_var"] = torch.ones(channels, device=x.device)
-        mean, var = self.buffers[f"{key}.running_mean"], self.buffers[f"{key}.running_var"]
+            # Without a weight PyTorch's CUDA kernels give the bias no gradient.
+            self.buffers[f"{key}.ones"] = torch.ones(channels, device=x.device)
+        mean, var, weight = (self.buffers[f"{key}.{name}"] for name in ("running_mean", "running_var", "ones"))
         bias = self.parameters[f"{key}.bias"]
-        # Without a weight PyTorch's CUDA kernels give the bias no gradient.
-        weight = torch.ones_like(bias, requires_grad=False)
         norm = lambda y: F.batch_norm(y, mean, var, weight, bias, True, networks.BN_MOMENTUM, networks.BN_EPS)
         return nhwc(norm(nchw(x))) if x.dim() == 4 else norm(x)
 

@@ -4,8 +4,10 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { Device } from '../../engine/node.ts';
+import { pace, yardstick } from '../ceilings.ts';
 import { Child } from '../child.ts';
-import { interleaved, type Timing } from '../measure.ts';
+import { interleaved, type Timing, type TurnOptions } from '../measure.ts';
 import { quiet } from '../quiet.ts';
 import { type Switch, switches } from './list.ts';
 import type { WorkName } from './works.ts';
@@ -68,7 +70,8 @@ export function relativeError(a: readonly number[], b: readonly number[]): numbe
   return scale > 0 ? largest / scale : largest;
 }
 
-async function measureOne(one: Switch, work: WorkName, rounds: number): Promise<SwitchRow> {
+async function measureOne(one: Switch, work: WorkName, turns: TurnOptions & { rounds: number }): Promise<SwitchRow> {
+  const { rounds } = turns;
   const { [one.variable]: _, ...without } = process.env;
   const settings = { off: { ...without, [one.variable]: one.off }, on: without };
   const sides: Partial<Record<'off' | 'on', Side>> = {};
@@ -83,6 +86,7 @@ async function measureOne(one: Switch, work: WorkName, rounds: number): Promise<
       },
     });
     timings = await interleaved([contender('off'), contender('on')], {
+      ...turns,
       rounds: Math.min(rounds, 3),
       warm: true,
       budgetMs: 25_000,
@@ -96,6 +100,7 @@ async function measureOne(one: Switch, work: WorkName, rounds: number): Promise<
     });
     try {
       timings = await interleaved([contender('off'), contender('on')], {
+        ...turns,
         rounds: 2 * rounds,
         warm: true,
         budgetMs: 5_000,
@@ -127,23 +132,25 @@ export interface SwitchOptions {
   readonly filter?: string;
   readonly quick: boolean;
   readonly rounds: number;
-  readonly software: boolean;
   readonly onRow: (row: SwitchRow) => Promise<void> | void;
   readonly onFailure: (what: string, error: Error) => void;
 }
 
-export async function measureSwitches(options: SwitchOptions): Promise<void> {
-  const { filter, quick: short, rounds, software } = options;
+export async function measureSwitches(device: Device, options: SwitchOptions): Promise<void> {
+  const { filter, quick: short, rounds } = options;
+  const stick = yardstick(device);
+  const turns = { rounds, ...pace(device, stick) };
   for (const one of switches) {
     const work = (short ? one.quickWork : undefined) ?? one.work;
     const name = `${one.variable}=${one.off} ${work}`;
     const tooLong = short && one.times === 'first' && one.quickWork !== undefined;
     const wanted = !filter || filter === 'switches' || name.includes(filter);
-    if (!wanted || tooLong || (one.softwareOnly && !software)) continue;
+    if (!wanted || tooLong || (one.softwareOnly && !device.traits.software)) continue;
     try {
-      await options.onRow(await measureOne(one, work, rounds));
+      await options.onRow(await measureOne(one, work, turns));
     } catch (error) {
       options.onFailure(name, error instanceof Error ? error : new Error(String(error)));
     }
   }
+  stick.dispose();
 }

@@ -91,7 +91,9 @@ fn accurateTanh(x: Value) -> Value {
   p = p * z * x + x;
   let q = 1.0 - 2.0 / (accurateExp(min(a, Value(20.0)) * 2.0) + 1.0);
   let y = select(select(-q, q, x >= Value(0.0)), p, a < Value(0.625));
-  return select(y, x, magnitudeBits(x) > Uint(0x7f800000u));
+  // NaN, and what is below the least normal number, for which GPUs would take 0.
+  let m = magnitudeBits(x);
+  return select(y, x, (m > Uint(0x7f800000u)) | (m < Uint(0x00800000u)));
 }
 
 fn accurateAtanh(x: Value) -> Value {
@@ -105,7 +107,8 @@ fn accurateAtanh(x: Value) -> Value {
   let middle = high + (rest + 0.5 * s * atanhSeries(s) + s);
   let far = 0.5 * accurateLog1p((a + a) / (1.0 - a));
   let y = select(select(far, middle, a < Value(0.5)), near, a < Value(0.17));
-  return select(-y, y, x >= Value(0.0));
+  let signed = select(-y, y, x >= Value(0.0));
+  return select(signed, x, magnitudeBits(x) < Uint(0x00800000u)); // as in tanh
 }
 
 fn accurateSigmoid(x: Value) -> Value {

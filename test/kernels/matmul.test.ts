@@ -42,7 +42,8 @@ const variants = device.tuner
 describe('every variant of matmul against the naive one', () => {
   it('means those of this family', () => {
     expect(variants).toContain('tiled');
-    expect(variants.includes('lanes')).toBe(device.traits.family === 'lanes');
+    const lanes = device.traits.family === 'lanes';
+    for (const name of ['lanes', 'packed']) expect(variants.includes(name)).toBe(lanes);
   });
   const shapes = [
     [32, 32, 32],

@@ -138,9 +138,8 @@ describe.each(['dlp', 'baseline', 'so-dl', 'so-dlse', 'vfeso-dlse'] as const)(
         optimizer.lr = lr;
         const result = await step.run();
         const found = await Promise.all([result.loss.item(), result.crossEntropy.item(), result.distance.item()]);
-        // Ten steps multiply what GPUs may lose by their division (2.5 ulp by WGSL): 5e-5 on an H200, every ReEig decomposed.
         expectClose(found, losses.slice(3 * i, 3 * i + 3), {
-          rtol: device.traits.software ? 2e-5 : 1e-4,
+          rtol: 2e-5,
           atol: 1e-6,
           label: `losses of step ${number}`,
         });
