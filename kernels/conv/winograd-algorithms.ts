@@ -15,57 +15,58 @@ interface Algorithm {
 type Matrix = readonly (readonly number[])[];
 
 /** m: outputs per side of a tile. */
-export type TileSide = 2 | 4;
+export const TILE_SIDES = [2, 4, 5, 6] as const;
+export type TileSide = (typeof TILE_SIDES)[number];
 
-export const algorithms: Readonly<Record<TileSide, Algorithm>> = {
-  2: {
-    input: [
-      [1, 0, -1, 0],
-      [0, 1, 1, 0],
-      [0, -1, 1, 0],
-      [0, 1, 0, -1],
-    ],
-    output: [
-      [1, 1, 1, 0],
-      [0, 1, -1, -1],
-    ],
-    filter: [
-      [1, 0, 0],
-      [1 / 2, 1 / 2, 1 / 2],
-      [1 / 2, -1 / 2, 1 / 2],
-      [0, 0, 1],
-    ],
-  },
-  4: {
-    input: [
-      [4, 0, -5, 0, 1, 0],
-      [0, -4, -4, 1, 1, 0],
-      [0, 4, -4, -1, 1, 0],
-      [0, -2, -1, 2, 1, 0],
-      [0, 2, -1, -2, 1, 0],
-      [0, 4, 0, -5, 0, 1],
-    ],
-    output: [
-      [1, 1, 1, 1, 1, 0],
-      [0, 1, -1, 2, -2, 0],
-      [0, 1, 1, 4, 4, 0],
-      [0, 1, -1, 8, -8, 1],
-    ],
-    filter: [
-      [1 / 4, 0, 0],
-      [-1 / 6, -1 / 6, -1 / 6],
-      [-1 / 6, 1 / 6, -1 / 6],
-      [1 / 24, 1 / 12, 1 / 6],
-      [1 / 24, -1 / 12, 1 / 6],
-      [0, 0, 1],
-    ],
-  },
+/**
+ * Where the polynomials are evaluated, infinity aside. They decide the rounding error: these have the least for
+ * outputs and filter gradients together, by search among halves, thirds and quarters up to 4 (F(4) at the usual
+ * 0, ±1, ±2: twice the error).
+ */
+const points: Readonly<Record<TileSide, readonly number[]>> = {
+  2: [0, 1, -1],
+  4: [0, 1, -1, 1 / 2, -2],
+  5: [0, 1, -1, 2 / 3, -1 / 2, -3],
+  6: [0, 1, -1, 2, -2, 1 / 2, -1 / 2],
 };
+
+/** Coefficients of Π (x − root), lowest first. */
+function monic(roots: readonly number[]): number[] {
+  let p = [1];
+  for (const root of roots) p = range(p.length + 1).map((i) => (p[i - 1] ?? 0) - root * (p[i] ?? 0));
+  return p;
+}
+
+/** Toom and Cook's construction: a product of polynomials from its values at the points and its leading coefficient. */
+function toomCook(m: TileSide): Algorithm {
+  const at = points[m];
+  const powers = (p: number, count: number): number[] => range(count).map((i) => p ** i);
+  const leading = (count: number): number[] => range(count).map((i) => (i === count - 1 ? 1 : 0));
+  const others = at.map((p) => at.filter((q) => q !== p));
+  return {
+    input: [...others.map((roots) => [...monic(roots), 0]), monic(at)],
+    output: transpose([...at.map((p) => powers(p, m)), leading(m)]),
+    filter: [
+      ...at.map((p, j) => {
+        const scale = others[j].reduce((product, q) => product * (p - q), 1);
+        return powers(p, 3).map((c) => c / scale);
+      }),
+      leading(3),
+    ],
+  };
+}
 
 export const transpose = (a: Matrix): Matrix => a[0].map((_, k) => a.map((row) => row[k]));
 export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 export const lines = (n: number, text: (i: number) => string): string => range(n).map(text).join('\n');
 const number = (value: number): string => (Number.isInteger(value) ? `${value}.0` : `${value}`);
+
+export const algorithms: Readonly<Record<TileSide, Algorithm>> = {
+  2: toomCook(2),
+  4: toomCook(4),
+  5: toomCook(5),
+  6: toomCook(6),
+};
 
 /** Σ row[k] · name_k, zeros left out. */
 const combination = (row: readonly number[], name: string): string =>

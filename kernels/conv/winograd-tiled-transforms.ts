@@ -7,7 +7,7 @@ import { algorithms, type TileSide, transformText, transpose } from './winograd-
  * [product][tile][channel], is read and written in whole lines whatever the number of channels. It holds a tile's n²
  * numbers in registers: for F(4 × 4) that is 36 vec2, where 36 vec4 would leave room for few invocations at a time.
  */
-export const channelsTogether = (m: TileSide): number => (m === 4 ? 2 : 4);
+export const channelsTogether = (m: TileSide): number => ({ 2: 4, 4: 2, 5: 1, 6: 1 })[m];
 
 /** Invocations of a workgroup. */
 export const TRANSFORMS = 64;
@@ -15,7 +15,7 @@ export const TRANSFORMS = 64;
 /** Where an invocation is: its number and, for a tile's, the tile's picture and the upper left of its m × m outputs. */
 const headText = (m: TileSide, more: string): string => `requires immediate_address_space;
 
-alias Value = vec${channelsTogether(m)}f;
+alias Value = ${channelsTogether(m) === 1 ? 'f32' : `vec${channelsTogether(m)}f`};
 
 struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, firstTile: u32, rows: u32, ${more} }
 var<immediate> params: Params;

@@ -4,7 +4,7 @@ import { type Constants, type DeviceTraits, type Pass, type Variant, workgroupsF
 import { blockTileOf } from '../matmul/tile.ts';
 import { blockTiles, productScratch, type TiledProduct, tiledProduct } from '../matmul/tiled.ts';
 import type { ConvParam } from './geometry.ts';
-import { isWinogradShape, sideOf, tileSides, tilesOf } from './winograd.ts';
+import { isWinogradShape, sideOf, tilesOf } from './winograd.ts';
 import type { TileSide } from './winograd-algorithms.ts';
 import {
   channelsTogether,
@@ -38,15 +38,19 @@ function gridOf(tile: Constants, batch: number, h: number, w: number, channels: 
   return { down, across, tiles, chunk, chunks };
 }
 
-/** The side that takes fewer products first, each with the block that fits them best. */
-const tilesFor = (
+/**
+ * F(4 × 4) or F(2 × 2) first, whichever takes fewer products, each with the block that fits them best. The larger tiles
+ * take fewer still (docs/benchmarks.md: a quarter less at 25 × 25) and more registers; not timed on a GPU yet, so there they are the tuner's to choose.
+ */
+function tilesFor(
   [batch, h, w]: readonly [number, number, number],
   block: (m: TileSide, tiles: number) => ReturnType<typeof blockTiles>[number],
-): Constants[] =>
-  tileSides(batch, h, w).map((tile) => {
-    const m = sideOf(tile);
-    return { side: m, ...block(m, tilesOf(m, batch, h, w).tiles), chunk: CHUNK };
-  });
+): Constants[] {
+  const products = (m: TileSide): number => (m + 2) ** 2 * tilesOf(m, batch, h, w).tiles;
+  const timed: TileSide[] = products(2) < products(4) ? [2, 4] : [4, 2];
+  const larger = ([5, 6] as const).filter((m) => products(m) < products(timed[0]));
+  return [...timed, ...larger].map((m) => ({ side: m, ...block(m, tilesOf(m, batch, h, w).tiles), chunk: CHUNK }));
+}
 
 const supports = (p: Params, traits: DeviceTraits): boolean =>
   isWinogradShape(p, traits) && blockTiles(1, 1, 1, traits).length > 0;

@@ -68,7 +68,7 @@ ${tileText(m, 'slope: f32')}
 // The products of a tile lie in n² places of two cache lines each. A load of vec4 is so many instructions that its misses do
 // not overlap with the next one's; so one number of every line is read first, eight lines in a load.
 fn touch(at: u32, lane: u32) -> f32 {
-  return ${range((n * n) / 4)
+  return ${range(Math.ceil((n * n) / 4))
     .map((i) => `products[at + (${4 * i}u + lane / 2u) * params.product + lane % 2u * 4u].x`)
     .join(' + ')};
 }

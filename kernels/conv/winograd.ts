@@ -3,7 +3,7 @@ import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import type { Constants, DeviceTraits, Pass, Variant } from '../kernel.ts';
 import { hasLanes } from './gather.ts';
 import type { ConvParam } from './geometry.ts';
-import type { TileSide } from './winograd-algorithms.ts';
+import { TILE_SIDES, type TileSide } from './winograd-algorithms.ts';
 import { alongDepth, alongRows, type PanelLayout, panelProduct, panels, productsTogether } from './winograd-product.ts';
 import {
   filterGradient,
@@ -21,7 +21,7 @@ const CHUNK_BYTES = 8 * 2 ** 20;
 /** A layout as parameters of the transforms. */
 const strides = ({ block, row, panel, lane, product }: PanelLayout) => ({ block, row, panel, lane, product });
 
-export const sideOf = (tile: Constants): TileSide => (tile.side === 2 ? 2 : 4);
+export const sideOf = (tile: Constants): TileSide => tile.side as TileSide;
 
 export function tilesOf(m: TileSide, batch: number, h: number, w: number) {
   const [down, across] = [Math.ceil(h / m), Math.ceil(w / m)];
@@ -40,10 +40,21 @@ function grid(m: TileSide, batch: number, h: number, w: number, channels: number
   return { down, across, tiles, chunk, chunks };
 }
 
-/** The side that takes fewer products, F(4 × 4) when both take as many. */
+/** Transforming a filter, and its gradient, costs what the products of so many tiles cost (llvmpipe, 256 and 512 channels). */
+const FILTER_TILES = 24;
+
+/**
+ * What costs least first, as untuned and for the tuner. The work of every pass goes with the n² products of a tile. Of
+ * sides that cost much the same the smallest comes first: its rounding error is the least.
+ */
 export function tileSides(batch: number, h: number, w: number): Constants[] {
-  const products = (m: TileSide): number => (m + 2) ** 2 * tilesOf(m, batch, h, w).tiles;
-  return products(2) < products(4) ? [{ side: 2 }, { side: 4 }] : [{ side: 4 }, { side: 2 }];
+  const cost = (m: TileSide): number => (m + 2) ** 2 * (tilesOf(m, batch, h, w).tiles + FILTER_TILES);
+  const least = Math.min(...TILE_SIDES.map(cost));
+  const best = TILE_SIDES.find((m) => cost(m) <= 1.05 * least);
+  return [...TILE_SIDES]
+    .sort((a, b) => Number(b === best) - Number(a === best) || cost(a) - cost(b))
+    .filter((m) => cost(m) <= 1.5 * least)
+    .map((side) => ({ side }));
 }
 
 /** 3 × 3 at stride 1, channels by fours. */
@@ -88,7 +99,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
   };
   return {
     name: 'winograd',
-    adds: '3 × 3 at stride 1 with a quarter of the products, by F(4 × 4, 3 × 3); rounding error about ten times larger (1e-5 of the largest value); F(2 × 2) where its tiles waste less',
+    adds: '3 × 3 at stride 1 with a quarter of the products or fewer, by F(m × m, 3 × 3), m of 2, 4, 5, 6 by what the tiles waste; rounding error up to ten times larger (1e-5 of the largest value)',
     supports,
     suits,
     tiles: (p) => {
@@ -159,9 +170,9 @@ function winograd(transposed: boolean): Variant<ConvParam> {
 export const winogradConv2d = winograd(false);
 export const winogradConv2dInputGradient = winograd(true);
 
-/** Each chunk reads all its products once more: where they are many, it takes more tiles. */
+/** Each chunk transforms all its products back: where they are many, it takes as much of an operand as they take. */
 const weightGradientGrid = (p: Params, m: TileSide) =>
-  grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout), Math.max(CHUNK_BYTES, 2 * (m + 2) ** 2 * p.cin * p.cout));
+  grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout), Math.max(CHUNK_BYTES, 4 * (m + 2) ** 2 * p.cin * p.cout));
 
 const weightGradientLayouts = (p: Params, m: TileSide, tiles: number) => {
   const products = (m + 2) ** 2;
@@ -174,7 +185,7 @@ const weightGradientLayouts = (p: Params, m: TileSide, tiles: number) => {
 
 export const winogradConv2dWeightGradient: Variant<ConvParam> = {
   name: 'winograd',
-  adds: '3 × 3 at stride 1 with a quarter of the products, tiles as the depth of n² products; chunks of tiles added in order',
+  adds: '3 × 3 at stride 1 with a quarter of the products or fewer, tiles as the depth of n² products; chunks of tiles added in order',
   supports,
   suits,
   tiles: (p) => tileSides(p.batch, p.oh, p.ow),
