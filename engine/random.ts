@@ -95,7 +95,7 @@ export class Generator {
   }
 
   /** Uniform on (low, high). */
-  uniform(n: number, low = 0, high = 1): Float32Array {
+  uniform(n: number, low = 0, high = 1): Float32Array<ArrayBuffer> {
     return Float32Array.from(this.words(n), (word) => low + (high - low) * toUnit(word));
   }
 
