@@ -78,8 +78,8 @@ const pick = (values: readonly number[], index: string): string =>
 
 /**
  * T d Tᵀ of a matrix of vec4, as text. One side is a loop, so that few loads and stores stand in the text (each costs
- * tens of milliseconds of compiling on software Vulkan): over the input's lines when T shrinks, over the output's when it
- * grows. `load(r, k)` is element (r, k), `store(i, j, value)` the statement that keeps one; r and i may be variables.
+ * tens of milliseconds of compiling on software Vulkan): over the output's lines when T grows a small d, else over the
+ * input's. `load(r, k)` is element (r, k), `store(i, j, value)` the statement that keeps one; r and i may be variables.
  */
 export function transformText(
   matrix: Matrix,
@@ -89,7 +89,7 @@ export function transformText(
 ): string {
   const [q, p] = [matrix.length, matrix[0].length];
   const columns = transpose(matrix);
-  if (q > p) {
+  if (q > p && p <= 4) {
     return `${lines(p, (r) => lines(p, (k) => `  let d${r}_${k} = ${load(`${r}u`, k)};`))}
   for (var i = 0u; i < ${q}u; i++) {
 ${lines(p, (r) => `    let w${r} = ${pick(columns[r], 'i')};`)}

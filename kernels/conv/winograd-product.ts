@@ -101,7 +101,7 @@ export function productsTogether(products: number, rows: number, channels: numbe
 }
 
 /**
- * `products` products of rows × depth by depth × columns; depth is a multiple of 4. A last panel that is half empty or more
+ * `products` products of rows × depth by depth × columns; depth is a multiple of 4. A last panel that is not full
  * takes a smaller tile: 13 panels of 392 rows (8 pictures of 28×28) cost as much as 12.4.
  */
 export function panelProduct(product: {
@@ -130,8 +130,7 @@ export function panelProduct(product: {
     workgroups: [count, panels(columns), products],
   });
   const whole = Math.floor(rows / ROWS);
-  const left = rows % ROWS;
-  const tail = left <= 8 ? 8 : left <= 16 ? 16 : ROWS;
-  if (left === 0 || tail === ROWS) return [pass(ROWS, 0, panels(rows))];
+  const tail = Math.ceil((rows % ROWS) / 8) * 8;
+  if (tail === 0 || tail === ROWS) return [pass(ROWS, 0, panels(rows))];
   return [...(whole > 0 ? [pass(ROWS, 0, whole)] : []), pass(tail, whole, 1)];
 }

@@ -50,7 +50,7 @@ const FILTER_TILES = 24;
 export function tileSides(batch: number, h: number, w: number): Constants[] {
   const cost = (m: TileSide): number => (m + 2) ** 2 * (tilesOf(m, batch, h, w).tiles + FILTER_TILES);
   const least = Math.min(...TILE_SIDES.map(cost));
-  const best = TILE_SIDES.find((m) => cost(m) <= 1.05 * least);
+  const best = TILE_SIDES.find((m) => cost(m) <= 1.04 * least);
   return [...TILE_SIDES]
     .sort((a, b) => Number(b === best) - Number(a === best) || cost(a) - cost(b))
     .filter((m) => cost(m) <= 1.5 * least)
