@@ -71,10 +71,10 @@ const single = (title: string, shape: number[], make: (x: k.Tensor) => k.Tensor)
 const weights = (...shape: number[]): k.Tensor =>
   k.tensor(new k.Generator(4).normal(k.sizeOf(shape)), shape, { requiresGrad: true });
 
-const conv = (batch: number, side: number, cin: number, cout: number): Work => {
+const conv = (batch: number, side: number, cin: number, cout: number, activation?: 'relu'): Work => {
   const w = weights(3, 3, cin, cout);
   return single(`conv ${cin}→${cout}@${side}`, [batch, side, side, cin], (x) =>
-    k.conv2d(x, w, undefined, { padding: 1 }),
+    k.conv2d(x, w, undefined, { padding: 1, ...(activation && { activation }) }),
   );
 };
 
@@ -82,8 +82,8 @@ const benchWork = (): Work[] => {
   const w = weights(1024, 1024);
   return [
     single('matmul 1024³', [1024, 1024], (x) => k.matmul(x, w)),
-    conv(64, 28, 1, 16),
-    conv(64, 14, 16, 32),
+    conv(64, 28, 1, 16, 'relu'),
+    conv(64, 14, 16, 32, 'relu'),
     conv(8, 56, 64, 64),
     conv(8, 28, 128, 128),
     conv(8, 28, 256, 256),
