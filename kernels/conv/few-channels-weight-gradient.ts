@@ -6,6 +6,7 @@ import {
   laneStepByDepth,
   laneStore,
   lines,
+  literalLane,
 } from '../matmul/lane-tile.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
 import { hasLanes } from './gather.ts';
@@ -85,7 +86,7 @@ ${lines(4, '      ', (q) => `let a${q} = vec4f(${four.map((r) => `number(at${r} 
 ${lines(4, '      ', (q) => `let b${q} = y[yAt + ${q}u * params.columns];`)}
 ${four.map((r) => `      p${r} += 4 * stride.y;\n      at${r} += 4u * xStep;`).join('\n')}
       yAt += 4u * params.columns;
-      ${laneStepByDepth(ROWS)}
+      ${laneStepByDepth(ROWS, literalLane)}
     }
   }
   firstRow = wid.x * ${ROWS}u;
