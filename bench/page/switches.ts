@@ -26,7 +26,7 @@ export function switchSection(switches: readonly SwitchRow[]): string[] {
         `${(s.offMedian / s.onMedian).toFixed(2)}×`,
         change(s.offDispatches, s.onDispatches),
         change(s.offTemporaries, s.onTemporaries, mebibytes),
-        s.sameBits ? 'yes' : `no: ${s.error.toExponential(0)}`,
+        s.sameBits ? 'yes' : s.error === 0 ? 'the first loss only' : `no: ${s.error.toExponential(0)}`,
       ]),
     ),
     `Not here: ${Object.entries(notMeasured)
