@@ -31,7 +31,7 @@ export const switches: readonly Switch[] = [
   { variable: 'IN_PLACE', off: '0', ...step },
   { variable: 'RECOMPUTE', off: '0', ...step },
   { variable: 'COVARIANCE_PATH', off: 'full', ...step },
-  { variable: 'TUNE', off: '0', work: 'CycleGAN step 64×64' },
+  { variable: 'TUNE', off: '0', work: 'so-dlse step, preset smoke, batch 32' },
   { variable: 'WARM', off: '0', work: 'CycleGAN step 64×64', times: 'first', softwareOnly: true },
   { variable: 'WARM', off: '0', ...step, times: 'first', softwareOnly: true },
 ];
