@@ -10,6 +10,7 @@ Arguments: `cpu THREADS`, or `cuda fp32` and `cuda tf32`.
 import gc
 import json
 import math
+import os
 import pathlib
 import sys
 import time
@@ -47,7 +48,8 @@ def about():
     torch.set_num_threads(int(mode))
     library = "MKL" if torch.backends.mkl.is_available() else blas() if sys.platform == "linux" else "unknown BLAS"
     onednn = "oneDNN" if torch.backends.mkldnn.is_available() else "no oneDNN"
-    return f"PyTorch {torch.__version__} (CPU, {torch.get_num_threads()} threads, {library}, {onednn})"
+    freed = ", freed memory kept" if os.environ.get("MALLOC_MMAP_MAX_") == "0" else ""
+    return f"PyTorch {torch.__version__} (CPU, {torch.get_num_threads()} threads, {library}, {onednn}{freed})"
 
 
 def prepare(work):

@@ -17,8 +17,9 @@ export interface TorchSample {
 const pythons = ['python3', '/usr/bin/python3'];
 
 /**
- * glibc hands large blocks back to the kernel when they are freed, and the next step faults their pages in anew: so-dlse
- * at batch 32 took 2.7 times as long. We keep our buffers; so may PyTorch.
+ * glibc hands large blocks back to the kernel when they are freed, and the next step faults their pages in anew: on one
+ * machine that took longer than the rest of so-dlse's step. An allocator that keeps them, as we keep our buffers, is what
+ * PyTorch's tuning guide advises; with this glibc is one.
  */
 const keepFreedMemory = { MALLOC_MMAP_MAX_: '0', MALLOC_TRIM_THRESHOLD_: String(2 ** 40) };
 
@@ -38,8 +39,9 @@ export class Torch {
   }
 
   /** On the CPU with as many threads as there are cores; undefined where no python3 has torch. */
-  static cpu(): Promise<Torch | undefined> {
-    return Torch.#start(['cpu', String(availableParallelism())]);
+  static cpu(freedMemory: 'returned' | 'kept' = 'returned'): Promise<Torch | undefined> {
+    const kept = freedMemory === 'kept' ? keepFreedMemory : {};
+    return Torch.#start(['cpu', String(availableParallelism())], { ...process.env, ...kept });
   }
 
   /** On the CUDA device, with or without TF32; undefined where there is none. */
@@ -47,15 +49,12 @@ export class Torch {
     return Torch.#start(['cuda', mode]);
   }
 
-  static async #start(args: readonly string[]): Promise<Torch | undefined> {
+  static async #start(args: readonly string[], env = process.env): Promise<Torch | undefined> {
     const needed = args[0] === 'cuda' ? 'import torch; assert torch.cuda.is_available()' : 'import torch';
     const python = pythons.find((name) => spawnSync(name, ['-c', needed], { stdio: 'ignore' }).status === 0);
     if (!python) return undefined;
     const script = fileURLToPath(new URL('measure_torch.py', import.meta.url));
-    const { child, about } = await Child.start('PyTorch', [python, script, ...args], {
-      ...keepFreedMemory,
-      ...process.env,
-    });
+    const { child, about } = await Child.start('PyTorch', [python, script, ...args], env);
     return new Torch(child, about);
   }
 
