@@ -49,7 +49,7 @@ function goalSection(results: Results): string[] {
   const missing = all.filter(({ measured }) => measured === undefined).map(({ goal }) => goal.name);
   return [
     '## Goals',
-    `What the project wants to reach on ${results.adapter.software ? 'a CPU' : 'a GPU'}, and what this run measured of it.`,
+    `What the project wants to reach on ${results.adapter.software ? 'a CPU' : 'a GPU'}, and what this run measured of it. Of PyTorch’s settings the fastest counts, TF32 apart.`,
     ...(isDisturbed(results.turns) ? ['**Other work disturbed this run: no verdict below is final.**'] : []),
     table(['goal', 'target', 'measured', 'reached'], found.map(verdictCells)),
     ...(missing.length > 0 ? [`Not measured in this run: ${missing.join('; ')}.`] : []),
