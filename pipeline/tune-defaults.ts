@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import * as k from '../engine/node.ts';
 import { type ClassifierName, CycleGan } from '../models/index.ts';
 import { ganPresets } from './balance/config.ts';
-import { resolveTrainConfig } from './train/config.ts';
+import { presetModelOptions } from './train/config.ts';
 import { classifierStep } from './tune.ts';
 
 interface Work {
@@ -27,9 +27,7 @@ const classifier = (title: string, name: ClassifierName, modelOptions: Record<st
 const fullSize: readonly ClassifierName[] = ['baseline', 'so-dl', 'so-dlse'];
 
 const classifierWork = classifiers.flatMap((name) => {
-  const facts = { version: '', classes: ['happy', 'normal', 'sad'] };
-  const { modelOptions } = resolveTrainConfig({ model: name, data: '', preset: 'smoke' }, facts);
-  const smoke = classifier(`${name}, smoke`, name, modelOptions);
+  const smoke = classifier(`${name}, smoke`, name, presetModelOptions(name, 'smoke'));
   return fullSize.includes(name) ? [smoke, classifier(`${name}, 100 × 100`, name, {})] : [smoke];
 });
 

@@ -31,12 +31,18 @@ const turnRules = (results: Results): string[] =>
       ];
 
 function methodText(results: Results): string {
-  const { ceilings } = results;
+  const { ceilings, steps, peers } = results;
+  const engines = [...peers, ...steps.flatMap((step) => step.peers)].map(({ engine }) => engine);
   return [
     '- What is compared is measured in the same run, in turn: A B C, A B C, …, each after a warm-up that compiles and plans. Times are wall clock from the call until the device is idle, medians over the rounds, with the least and the most in brackets; without brackets it is a single round. What takes long drops out after fewer rounds than the rest; what a goal stands on has three or more. Machines drift: compare within this page only.',
     ...turnRules(results),
     '- Weights of convolutions are plain inputs here: what an algorithm arranges or transforms for them is done, and timed, in every run. VGG16 and so-dlse inference arrange theirs once, as ONNX Runtime does.',
     '- Inputs are normal random numbers, already on the device. Reading results back is not timed (TensorFlow.js reads one element to know that it is done).',
+    ...(engines.some((engine) => engine.includes('freed memory kept'))
+      ? [
+          '- PyTorch with “freed memory kept” has an allocator that keeps what is freed, as kindergrad keeps its buffers: glibc with MALLOC_MMAP_MAX_=0 and a high MALLOC_TRIM_THRESHOLD_. As it comes, glibc returns large blocks to the kernel, which clears their pages anew in every step.',
+        ]
+      : []),
     `- Ceilings measured in the same run, best of several shapes: **${ceilings.gflops.toFixed(1)} GFLOP/s** of f32 multiply-adds in registers (two operations each), **${ceilings.gbps.toFixed(1)} GB/s** through a kernel (${ceilings.gbpsBy}; read + written). The driver’s own copyBufferToBuffer moves ${ceilings.copyGbps.toFixed(1)} GB/s.`,
     '- `npm run bench -- compare A.json B.json` tells whether two runs differ by more than their noise.',
   ].join('\n');

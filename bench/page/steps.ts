@@ -21,7 +21,7 @@ export function stepSection(steps: readonly StepRow[], { gflops }: Ceilings): st
     [
       'A step is forward, backward and optimiser on a batch that is already on the device; so-dlse and its like are the full width of docs/models.md.',
       engines.length > 0
-        ? 'PyTorch runs the same step from the same weights and inputs (bench/peers/torch_steps.py, whose networks are those that the models are tested against), in turn with ours, each timed in its own process, activations channels_last for the classifiers. “Freed memory kept”: with an allocator that keeps what is freed, as kindergrad keeps its buffers (glibc with MALLOC_MMAP_MAX_=0 and a high MALLOC_TRIM_THRESHOLD_); as it comes, glibc returns it to the kernel, which clears the pages anew in every step. “N× PyTorch” is PyTorch’s time over ours: above 1 we are faster. The loss difference is relative, of the first step from the same weights: it shows that both did the same work. ReEig changes no eigenvalue of these inputs, so both leave its decompositions out, except in the row that says so.'
+        ? 'PyTorch runs the same step from the same weights and inputs (bench/peers/torch_steps.py, whose networks are those that the models are tested against), in turn with ours, each timed in its own process, activations channels_last for the classifiers. “N× PyTorch” is PyTorch’s time over ours: above 1 we are faster. The loss difference is relative, of the first step from the same weights: it shows that both did the same work. ReEig changes no eigenvalue of these inputs, so both leave its decompositions out, except in the row that says so.'
         : '',
     ].join(' '),
     table(

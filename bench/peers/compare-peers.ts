@@ -17,12 +17,19 @@ const BUDGET_MS = 3_000;
 /** A goal stands on a median of so many samples at least. */
 const DECISIVE_ROUNDS = 3;
 
-/** PyTorch on the CPU beside a software adapter, as it comes and keeping its memory; on CUDA beside a GPU. */
+/**
+ * PyTorch on the CPU beside a software adapter, as it comes and keeping freed memory; on CUDA beside a GPU. Those that call
+ * themselves the same are the same: without glibc, or where the environment has it keep its memory anyway.
+ */
 export async function startTorch(software: boolean): Promise<Torch[]> {
   const started = await Promise.all(
     software ? [Torch.cpu(), Torch.cpu('kept')] : [Torch.cuda('fp32'), Torch.cuda('tf32')],
   );
-  const torches = started.filter((torch) => torch !== undefined);
+  const torches: Torch[] = [];
+  for (const torch of started) {
+    if (torches.some(({ name }) => name === torch?.name)) torch?.close();
+    else if (torch) torches.push(torch);
+  }
   if (torches.length === 0) console.log(`PyTorch: no python3 with torch${software ? '' : ' and CUDA'} here.`);
   return torches;
 }

@@ -12,6 +12,7 @@ import json
 import math
 import os
 import pathlib
+import platform
 import sys
 import time
 
@@ -48,7 +49,8 @@ def about():
     torch.set_num_threads(int(mode))
     library = "MKL" if torch.backends.mkl.is_available() else blas() if sys.platform == "linux" else "unknown BLAS"
     onednn = "oneDNN" if torch.backends.mkldnn.is_available() else "no oneDNN"
-    freed = ", freed memory kept" if os.environ.get("MALLOC_MMAP_MAX_") == "0" else ""
+    kept = platform.libc_ver()[0] == "glibc" and os.environ.get("MALLOC_MMAP_MAX_") == "0"
+    freed = ", freed memory kept" if kept else ""
     return f"PyTorch {torch.__version__} (CPU, {torch.get_num_threads()} threads, {library}, {onednn}{freed})"
 
 

@@ -1,7 +1,7 @@
 /** What the switches are measured on, each a function that makes the work ready in the process it is called in. */
 import * as k from '../../engine/node.ts';
 import { createModel } from '../../models/index.ts';
-import { resolveTrainConfig } from '../../pipeline/train/config.ts';
+import { presetModelOptions } from '../../pipeline/train/config.ts';
 import { classifier, gan, type Workload } from '../workloads.ts';
 
 /** A work whose results can be compared between two processes: the same inputs, weights and draws in both. */
@@ -68,16 +68,12 @@ const gelu = (device: k.Device): Work => {
   };
 };
 
-/** What `kindergrad train` runs on a CPU unless asked for more. */
-const { modelOptions: smoke } = resolveTrainConfig(
-  { model: 'so-dlse', data: '', preset: 'smoke' },
-  { version: '', classes: ['happy', 'normal', 'sad'] },
-);
-
 export const works = {
   'so-dlse step 100×100, batch 32': step(classifier('so-dlse', 'so-dlse', 32)),
   'so-dlse step 100×100, batch 4': step(classifier('so-dlse', 'so-dlse', 4)),
-  'so-dlse step, preset smoke, batch 32': step(classifier('so-dlse', 'so-dlse', 32, smoke)),
+  'so-dlse step, preset smoke, batch 32': step(
+    classifier('so-dlse', 'so-dlse', 32, presetModelOptions('so-dlse', 'smoke')),
+  ),
   'CycleGAN step 64×64': step(gan(64, 16, 3)),
   'so-dlse inference, 8 pictures': inference,
   'GELU by its formula, 4M numbers': gelu,

@@ -40,7 +40,7 @@ function gridOf(tile: Constants, batch: number, h: number, w: number, channels: 
 
 /**
  * F(4 × 4) or F(2 × 2) first, whichever takes fewer products, each with the block that fits them best. The larger tiles
- * take fewer still (a third fewer at 25 × 25) and more registers; not timed on a GPU yet, so there they are the tuner's
+ * take fewer still (30 % fewer at 25 × 25) and more registers; not timed on a GPU yet, so there they are the tuner's
  * to choose.
  */
 function tilesFor(

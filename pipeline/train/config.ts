@@ -139,6 +139,10 @@ const smokeSizes: Partial<Record<ClassifierName, Record<string, unknown>>> = {
 
 const hasExtractor = (model: ClassifierName): boolean => extractorPlan(model, classifierConfig(model)) !== undefined;
 
+/** A model's own options in a preset, for the paper's three classes. */
+export const presetModelOptions = (model: string, preset: PresetName): Record<string, unknown> =>
+  resolveTrainConfig({ model, data: '', preset }, { version: '', classes: ['happy', 'normal', 'sad'] }).modelOptions;
+
 /** Fills in what `options` leaves open and checks everything. @throws ConfigError naming the option. */
 export function resolveTrainConfig(
   options: TrainOptions & { model: string; data: string },

@@ -25,6 +25,16 @@ const small = [
   gan(32, 4, 2),
 ];
 
+it('PyTorch says whether its process keeps freed memory', async (test) => {
+  if (!torch) return test.skip('no python3 with torch');
+  const kept = await Torch.cpu('kept');
+  kept?.close();
+  // What keeps it is glibc's; without glibc there is one PyTorch, by one name.
+  const glibc = 'glibcVersionRuntime' in (process.report.getReport() as { header: object }).header;
+  expect(kept?.name.includes('freed memory kept')).toBe(glibc);
+  expect(torch.name).not.toContain('freed memory kept');
+});
+
 describe('the steps that are timed beside PyTorch do the same work: three steps from the same weights', () => {
   for (const workload of small) {
     it(workload.title, async (test) => {

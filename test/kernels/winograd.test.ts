@@ -98,7 +98,7 @@ const error = (found: Float32Array, expected: Float64Array): number => {
 };
 
 /**
- * Of the largest value. Measured: 1.7e-6, 4.2e-6, 1.9e-5, 1.5e-5; the most for a weight gradient that sums 40 000
+ * Of the largest value. Measured: 1.7e-6, 4.2e-6, 1.9e-5, 1.7e-5; the most for a weight gradient that sums 40 000
  * positions, whose largest value is small beside what was summed.
  */
 const BOUND = { 2: 2e-6, 4: 8e-6, 5: 3e-5, 6: 3e-5 } as const;
