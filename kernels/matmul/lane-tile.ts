@@ -16,10 +16,13 @@ export const lines = (n: number, indent: string, text: (i: number) => string): s
     .map((i) => indent + text(i))
     .join('\n');
 
-/** c + Σ s[i] · b_i, in that order: rounding is the same in every kernel that uses it. */
+/**
+ * c + Σ s[i] · b_i, the sum first: of four roundings at the accumulator's size one is left, which halves the error of a long
+ * sum, for the same instructions. The order, and so the rounding, is the same in every kernel that uses it.
+ */
 export const laneMultiplyAdd = `
 fn multiplyAdd(c: vec4f, s: vec4f, b0: vec4f, b1: vec4f, b2: vec4f, b3: vec4f) -> vec4f {
-  return c + s.x * b0 + s.y * b1 + s.z * b2 + s.w * b3;
+  return c + (s.x * b0 + s.y * b1 + s.z * b2 + s.w * b3);
 }`;
 
 /** What lane `l` holds, for all lanes. */
