@@ -15,19 +15,22 @@ interface Algorithm {
 type Matrix = readonly (readonly number[])[];
 
 /** m: outputs per side of a tile. */
-export const TILE_SIDES = [2, 4, 5, 6] as const;
+export const TILE_SIDES = [2, 4, 5, 6, 7] as const;
 export type TileSide = (typeof TILE_SIDES)[number];
 
+const bothSigns = (...points: number[]): number[] => [0, ...points.flatMap((p) => [p, -p])];
+
 /**
- * Where the polynomials are evaluated, infinity aside. They decide the rounding error: these have the least for
- * outputs and filter gradients together, by search among halves, thirds and quarters up to 4 (F(4) at the usual
- * 0, ±1, ±2: twice the error).
+ * Where the polynomials are evaluated: n points, or one less and infinity. They decide the rounding error: these have the
+ * least for outputs and filter gradients together, by search among fractions (F(4) at the usual 0, ±1, ±2 errs twice as
+ * much; F(7) at its best points with infinity a half more).
  */
 const points: Readonly<Record<TileSide, readonly number[]>> = {
-  2: [0, 1, -1],
+  2: bothSigns(1),
   4: [0, 1, -1, 1 / 2, -2],
-  5: [0, 1, -1, 2 / 3, -1 / 2, -3],
-  6: [0, 1, -1, 2, -2, 1 / 2, -1 / 2],
+  5: bothSigns(3 / 5, 7 / 6, 3),
+  6: bothSigns(1 / 2, 1, 2),
+  7: bothSigns(1 / 2, 9 / 10, 7 / 5, 4),
 };
 
 /** Coefficients of Π (x − root), lowest first. */
@@ -37,21 +40,22 @@ function monic(roots: readonly number[]): number[] {
   return p;
 }
 
-/** Toom and Cook's construction: a product of polynomials from its values at the points and its leading coefficient. */
+/** Toom and Cook's construction: a product of polynomials from its values at the points and, at infinity, its leading coefficient. */
 function toomCook(m: TileSide): Algorithm {
   const at = points[m];
+  const infinity = at.length < m + 2;
   const powers = (p: number, count: number): number[] => range(count).map((i) => p ** i);
   const leading = (count: number): number[] => range(count).map((i) => (i === count - 1 ? 1 : 0));
   const others = at.map((p) => at.filter((q) => q !== p));
   return {
-    input: [...others.map((roots) => [...monic(roots), 0]), monic(at)],
-    output: transpose([...at.map((p) => powers(p, m)), leading(m)]),
+    input: infinity ? [...others.map((roots) => [...monic(roots), 0]), monic(at)] : others.map(monic),
+    output: transpose([...at.map((p) => powers(p, m)), ...(infinity ? [leading(m)] : [])]),
     filter: [
       ...at.map((p, j) => {
         const scale = others[j].reduce((product, q) => product * (p - q), 1);
         return powers(p, 3).map((c) => c / scale);
       }),
-      leading(3),
+      ...(infinity ? [leading(3)] : []),
     ],
   };
 }
@@ -66,6 +70,7 @@ export const algorithms: Readonly<Record<TileSide, Algorithm>> = {
   4: toomCook(4),
   5: toomCook(5),
   6: toomCook(6),
+  7: toomCook(7),
 };
 
 /** Σ row[k] · name_k, zeros left out. */

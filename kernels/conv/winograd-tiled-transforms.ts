@@ -7,7 +7,7 @@ import { algorithms, type TileSide, transformText, transpose } from './winograd-
  * [product][tile][channel], is read and written in whole lines whatever the number of channels. It holds a tile's n²
  * numbers in registers: for F(4 × 4) that is 36 vec2, where 36 vec4 would leave room for few invocations at a time.
  */
-export const channelsTogether = (m: TileSide): number => ({ 2: 4, 4: 2, 5: 1, 6: 1 })[m];
+export const channelsTogether = (m: TileSide): number => ({ 2: 4, 4: 2, 5: 1, 6: 1, 7: 1 })[m];
 
 /** Invocations of a workgroup. */
 export const TRANSFORMS = 64;

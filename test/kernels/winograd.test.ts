@@ -40,6 +40,7 @@ const cases: Case[] = [
   { name: 'several chunks of few', batch: 1, h: 50, w: 51, cin: 4, cout: 8, padding: [1, 1] },
   { name: 'a panel of tiles and eight more', batch: 1, h: 20, w: 32, cin: 12, cout: 36, padding: [1, 1] },
   { name: 'deep', batch: 1, h: 12, w: 12, cin: 256, cout: 64, padding: [1, 1] },
+  { name: 'deeper', batch: 1, h: 14, w: 14, cin: 512, cout: 32, padding: [1, 1], without: 'winograd-tiled' },
 ];
 
 /** Output and gradients in float64, straight from the definition. */
@@ -98,15 +99,16 @@ const error = (found: Float32Array, expected: Float64Array): number => {
 };
 
 /**
- * Of the largest value. Measured: 1.7e-6, 4.2e-6, 1.9e-5, 1.7e-5; the most for a weight gradient that sums 40 000
- * positions, whose largest value is small beside what was summed.
+ * Of the largest value. Measured: 1.0e-6, 3.9e-6, 5.8e-6, 1.3e-5, 2.7e-5; the most where 256 channels are summed, twice as
+ * much or more on the tiled rung as on the other.
  */
-const BOUND = { 2: 2e-6, 4: 8e-6, 5: 3e-5, 6: 3e-5 } as const;
+const BOUND = { 2: 2e-6, 4: 5e-6, 5: 8e-6, 6: 2e-5, 7: 4e-5 } as const;
 
 /** The tiled rung's in chunks of 64 KiB, since those of a GPU would take pictures too large for a test. */
 const rungs = TILE_SIDES.flatMap((side): { name: string; side: TileSide; tile: Constants }[] => [
   ...(hasLanes(device.traits) ? [{ name: 'winograd', side, tile: { side } }] : []),
-  { name: 'winograd-tiled', side, tile: { side, bm: 64, bn: 64, micro: 4, chunk: 1 / 16 } },
+  // Not offered there: without sums of four products it errs 5e-5.
+  ...(side === 7 ? [] : [{ name: 'winograd-tiled', side, tile: { side, bm: 64, bn: 64, micro: 4, chunk: 1 / 16 } }]),
 ]);
 
 describe('Winograd against float64', () => {
@@ -150,7 +152,7 @@ const gpu: DeviceTraits = {
 };
 
 describe.each([
-  { name: 'winograd', family: 'lanes', few: 28, enough: 32, small: 8, sides: [2, 2, 2, 6, 5, 5] },
+  { name: 'winograd', family: 'lanes', few: 28, enough: 32, small: 8, sides: [2, 2, 2, 7, 5, 7] },
   { name: 'winograd-tiled', family: 'tiled', few: 60, enough: 64, small: 8, sides: [2, 2, 4, 4, 4, 4] },
 ] as const)('the choice of $name', ({ name, family, few, enough, small, sides }) => {
   const traits: DeviceTraits =
