@@ -99,10 +99,10 @@ const error = (found: Float32Array, expected: Float64Array): number => {
 };
 
 /**
- * Of the largest value. Measured: 1.0e-6, 3.9e-6, 5.8e-6, 1.3e-5, 2.7e-5; the most where 256 channels are summed, twice as
- * much or more on the tiled rung as on the other.
+ * Of the largest value. Measured: 1.0e-6, 2.8e-6, 5.8e-6, 1.3e-5, 2.7e-5; the most where 256 and 512 channels are summed, and up to
+ * half as much again on the tiled rung.
  */
-const BOUND = { 2: 2e-6, 4: 5e-6, 5: 8e-6, 6: 2e-5, 7: 4e-5 } as const;
+const BOUND = { 2: 2e-6, 4: 4e-6, 5: 8e-6, 6: 2e-5, 7: 4e-5 } as const;
 
 /** The tiled rung's in chunks of 64 KiB, since those of a GPU would take pictures too large for a test. */
 const rungs = TILE_SIDES.flatMap((side): { name: string; side: TileSide; tile: Constants }[] => [
