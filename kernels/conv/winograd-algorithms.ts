@@ -12,7 +12,7 @@ interface Algorithm {
   readonly filter: Matrix;
 }
 
-type Matrix = readonly (readonly number[])[];
+export type Matrix = readonly (readonly number[])[];
 
 /** m: outputs per side of a tile. */
 export const TILE_SIDES = [2, 4, 5, 6, 7] as const;
@@ -74,46 +74,9 @@ export const algorithms: Readonly<Record<TileSide, Algorithm>> = {
 };
 
 /** Σ row[k] · name_k, zeros left out. */
-const combination = (row: readonly number[], name: string): string =>
+export const combination = (row: readonly number[], name: string): string =>
   row.flatMap((c, k) => (c === 0 ? [] : c === 1 ? `${name}${k}` : `${number(c)} * ${name}${k}`)).join(' + ');
 
 /** values[index], by comparisons: an indexed array would live in memory. */
-const pick = (values: readonly number[], index: string): string =>
+export const pick = (values: readonly number[], index: string): string =>
   values.reduce((text, v, k) => (v === 0 ? text : `select(${text}, ${number(v)}, ${index} == ${k}u)`), '0.0');
-
-/**
- * T d Tᵀ of a matrix of vec4, as text. One side is a loop, so that few loads and stores stand in the text (each costs
- * tens of milliseconds of compiling on software Vulkan): over the output's lines when T grows a small d, else over the
- * input's. `load(r, k)` is element (r, k), `store(i, j, value)` the statement that keeps one; r and i may be variables.
- */
-export function transformText(
-  matrix: Matrix,
-  load: (r: string, k: number) => string,
-  store: (i: string, j: number, value: string) => string,
-  start: (i: number, j: number) => string = () => 'vec4f(0.0)',
-): string {
-  const [q, p] = [matrix.length, matrix[0].length];
-  const columns = transpose(matrix);
-  if (q > p && p <= 4) {
-    return `${lines(p, (r) => lines(p, (k) => `  let d${r}_${k} = ${load(`${r}u`, k)};`))}
-  for (var i = 0u; i < ${q}u; i++) {
-${lines(p, (r) => `    let w${r} = ${pick(columns[r], 'i')};`)}
-${lines(
-  p,
-  (k) =>
-    `    let v${k} = ${range(p)
-      .map((r) => `w${r} * d${r}_${k}`)
-      .join(' + ')};`,
-)}
-${lines(q, (j) => `    ${store('i', j, combination(matrix[j], 'v'))}`)}
-  }`;
-  }
-  return `${lines(q, (i) => lines(q, (j) => `  var t${i}_${j} = ${start(i, j)};`))}
-  for (var r = 0u; r < ${p}u; r++) {
-${lines(p, (k) => `    let d${k} = ${load('r', k)};`)}
-${lines(q, (j) => `    let v${j} = ${combination(matrix[j], 'd')};`)}
-${lines(q, (i) => `    let w${i} = ${pick(matrix[i], 'r')};`)}
-${lines(q, (i) => lines(q, (j) => `    t${i}_${j} += w${i} * v${j};`))}
-  }
-${lines(q, (i) => lines(q, (j) => `  ${store(`${i}u`, j, `t${i}_${j}`)}`))}`;
-}

@@ -1,5 +1,14 @@
 import { generated, type WgslSource } from '../kernel.ts';
-import { algorithms, type TileSide, transformText, transpose } from './winograd-algorithms.ts';
+import {
+  algorithms,
+  combination,
+  lines,
+  type Matrix,
+  pick,
+  range,
+  type TileSide,
+  transpose,
+} from './winograd-algorithms.ts';
 
 /**
  * Winograd's transforms for GPUs. An invocation transforms one tile (one filter) in a few neighbouring channels, and
@@ -31,6 +40,42 @@ fn tileAt(index: u32) -> Tile {
 const mainText = `@compute @workgroup_size(${TRANSFORMS})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let index = (wid.y * count.x + wid.x) * ${TRANSFORMS}u + lane;`;
+
+/**
+ * T d Tᵀ of a matrix of Values, as text. One side is a loop: over the output's lines when T grows a small d, else over the
+ * input's. `load(r, k)` is element (r, k), `store(i, j, value)` the statement that keeps one; r and i may be variables.
+ */
+function transformText(
+  matrix: Matrix,
+  load: (r: string, k: number) => string,
+  store: (i: string, j: number, value: string) => string,
+  start: (i: number, j: number) => string = () => 'vec4f(0.0)',
+): string {
+  const [q, p] = [matrix.length, matrix[0].length];
+  const columns = transpose(matrix);
+  if (q > p && p <= 4) {
+    return `${lines(p, (r) => lines(p, (k) => `  let d${r}_${k} = ${load(`${r}u`, k)};`))}
+  for (var i = 0u; i < ${q}u; i++) {
+${lines(p, (r) => `    let w${r} = ${pick(columns[r], 'i')};`)}
+${lines(
+  p,
+  (k) =>
+    `    let v${k} = ${range(p)
+      .map((r) => `w${r} * d${r}_${k}`)
+      .join(' + ')};`,
+)}
+${lines(q, (j) => `    ${store('i', j, combination(matrix[j], 'v'))}`)}
+  }`;
+  }
+  return `${lines(q, (i) => lines(q, (j) => `  var t${i}_${j} = ${start(i, j)};`))}
+  for (var r = 0u; r < ${p}u; r++) {
+${lines(p, (k) => `    let d${k} = ${load('r', k)};`)}
+${lines(q, (j) => `    let v${j} = ${combination(matrix[j], 'd')};`)}
+${lines(q, (i) => `    let w${i} = ${pick(matrix[i], 'r')};`)}
+${lines(q, (i) => lines(q, (j) => `    t${i}_${j} += w${i} * v${j};`))}
+  }
+${lines(q, (i) => lines(q, (j) => `  ${store(`${i}u`, j, `t${i}_${j}`)}`))}`;
+}
 
 /** Pixels of a tile, spread to n² numbers: of the inputs it sees (Bᵀ d B), or of the gradient of its outputs (A ∂Y Aᵀ). */
 function spreadText(m: TileSide, gradient: boolean): string {
