@@ -40,7 +40,10 @@ function monic(roots: readonly number[]): number[] {
   return p;
 }
 
-/** Toom and Cook's construction: a product of polynomials from its values at the points and, at infinity, its leading coefficient. */
+/**
+ * Toom and Cook's construction: a product of polynomials from its values at the points; that at infinity is its leading
+ * coefficient.
+ */
 function toomCook(m: TileSide): Algorithm {
   const at = points[m];
   const infinity = at.length < m + 2;

@@ -99,8 +99,8 @@ const error = (found: Float32Array, expected: Float64Array): number => {
 };
 
 /**
- * Of the largest value. Measured: 1.0e-6, 2.8e-6, 5.8e-6, 1.3e-5, 2.7e-5; the most where 256 and 512 channels are summed, and up to
- * half as much again on the tiled rung.
+ * Of the largest value. Measured: 1.0e-6, 2.8e-6, 5.8e-6, 1.3e-5, 2.7e-5; the most where 256 and 512 channels are summed,
+ * and up to half as much again on the tiled rung.
  */
 const BOUND = { 2: 2e-6, 4: 4e-6, 5: 8e-6, 6: 2e-5, 7: 4e-5 } as const;
 
