@@ -44,6 +44,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
 /**
  * T d Tᵀ of a matrix of Values, as text. One side is a loop: over the output's lines when T grows a small d, else over the
  * input's. `load(r, k)` is element (r, k), `store(i, j, value)` the statement that keeps one; r and i may be variables.
+ * The form that was timed on an H200; CPUs have another, of less text (winograd-transforms.ts).
  */
 function transformText(
   matrix: Matrix,

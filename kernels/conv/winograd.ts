@@ -99,7 +99,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
   };
   return {
     name: 'winograd',
-    adds: '3 × 3 at stride 1 with a quarter of the products or fewer, by F(m × m, 3 × 3), m of 2, 4 … 7 by what the tiles waste; rounding error up to forty times larger (4e-5 of the largest value at 512 channels)',
+    adds: '3 × 3 at stride 1 with a quarter of the products or fewer, by F(m × m, 3 × 3), m of 2, 4 … 7 by what the tiles waste; rounding error up to forty times larger (4.2e-5 of the largest value at 512 channels)',
     supports,
     suits,
     tiles: (p) => {

@@ -107,7 +107,7 @@ const BOUND = { 2: 2e-6, 4: 4e-6, 5: 8e-6, 6: 2e-5, 7: 4e-5 } as const;
 /** The tiled rung's in chunks of 64 KiB, since those of a GPU would take pictures too large for a test. */
 const rungs = TILE_SIDES.flatMap((side): { name: string; side: TileSide; tile: Constants }[] => [
   ...(hasLanes(device.traits) ? [{ name: 'winograd', side, tile: { side } }] : []),
-  // Not offered there: without sums of four products it errs 5e-5.
+  // Not offered there: without sums of four products it errs 4.5e-5.
   ...(side === 7 ? [] : [{ name: 'winograd-tiled', side, tile: { side, bm: 64, bn: 64, micro: 4, chunk: 1 / 16 } }]),
 ]);
 
