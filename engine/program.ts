@@ -4,12 +4,14 @@ import { fuseChains } from './runtime/chains.ts';
 import type { Command, HostEffect } from './runtime/commands.ts';
 import type { Device } from './runtime/device.ts';
 import { takeOver } from './runtime/in-place.ts';
-import type { Dispatch, HostSlot } from './runtime/lower.ts';
+import type { HostSlot } from './runtime/lower.ts';
 import type { Storage } from './runtime/memory.ts';
 import { assignBuffers, lifetimes } from './runtime/plan.ts';
 import { postpone } from './runtime/postpone.ts';
 import { recompute } from './runtime/recompute.ts';
 import { reduce } from './runtime/reuse.ts';
+import type { BoundDispatch } from './runtime/submit.ts';
+import { type Staged, TextureCopies } from './runtime/texture-copies.ts';
 import { type WarmProgress, warmUp } from './runtime/warm.ts';
 import { collectTouched } from './tape.ts';
 import { currentDevice, scope, Tensor } from './tensor.ts';
@@ -34,7 +36,7 @@ export interface ProgramPlan {
   readonly dispatches: number;
   /** Dispatches that run again only after a parameter has changed (arranged weights of inference). */
   readonly constants: number;
-  /** Bytes of the temporaries' buffers: the shared ones and what the constants keep. */
+  /** Bytes of the temporaries' buffers: the shared ones, what the constants keep, and textures that buffers are read from. */
   readonly temporaryBytes: number;
   /** What the temporaries would take without sharing. */
   readonly unsharedBytes: number;
@@ -93,19 +95,18 @@ class EagerProgram<T> implements Program<T> {
   }
 }
 
-/** Dispatches with their buffers. */
-interface Bound {
-  readonly dispatches: readonly Dispatch[];
-  readonly bindGroups: readonly GPUBindGroup[];
-}
-
 interface Prepared<T> {
   readonly result: T;
-  readonly each: Bound;
+  readonly each: readonly BoundDispatch[];
   /** Runs before `each` when the sources have other versions than at its last run. */
-  readonly once: Bound & { readonly sources: readonly Storage[]; versions: readonly number[] | undefined };
+  readonly once: {
+    readonly bound: readonly BoundDispatch[];
+    readonly sources: readonly Storage[];
+    versions: readonly number[] | undefined;
+  };
   readonly host: readonly (HostEffect | HostSlot)[];
   readonly buffers: readonly GPUBuffer[];
+  readonly textures: TextureCopies;
   readonly outside: readonly Storage[];
   readonly written: readonly Storage[];
   readonly plan: ProgramPlan;
@@ -146,7 +147,7 @@ class TracedProgram<T> implements Program<T> {
       else item.value = item.scalar.read();
     }
     this.#submitConstants(prepared.once);
-    this.#device.submit(prepared.each.dispatches, prepared.each.bindGroups);
+    this.#device.submit(prepared.each);
     for (const storage of prepared.written) storage.version++;
     return prepared.result;
   }
@@ -154,7 +155,7 @@ class TracedProgram<T> implements Program<T> {
   #submitConstants(once: Prepared<T>['once']): void {
     const versions = once.sources.map((source) => source.version);
     if (once.versions && versions.every((version, i) => version === once.versions?.[i])) return;
-    this.#device.submit(once.dispatches, once.bindGroups);
+    this.#device.submit(once.bound);
     once.versions = versions;
   }
 
@@ -200,16 +201,20 @@ class TracedProgram<T> implements Program<T> {
     const chained = await fuseChains(needed, isOwn, device.shaders, device.traits);
     const ordered = await takeOver(postpone(chained, isOwn), isOwn, device.shaders);
     const each = recompute(ordered, isOwn, device.memory);
-    const outside = [...lifetimes([...once, ...each]).keys()].filter((s) => before.has(s) && !outputStorages.has(s));
+    const textures = new TextureCopies(device.memory);
+    textures.reserve([...once, ...each]);
+    const staged = { once: textures.stage(once), each: textures.stage(each) };
+    const touched = [...lifetimes(staged.once).keys(), ...lifetimes(staged.each).keys()];
+    const outside = [...new Set(touched)].filter((s) => before.has(s) && !outputStorages.has(s));
     for (const storage of outside) storage.retain();
-    const temporaries = [...lifetimes(each).values()].filter(({ storage }) => isOwn(storage));
+    const temporaries = [...lifetimes(staged.each).values()].filter(({ storage }) => isOwn(storage));
     const buffers = assignBuffers(temporaries, each, device.memory);
     for (const storage of results) buffers.push(device.memory.materialise(storage));
-    const bind = (list: readonly Dispatch[]): Bound => ({
-      dispatches: list,
-      bindGroups: list.map((d) => device.createBindGroup(d)),
-    });
-    const bound = { each: bind(each), once: { ...bind(once), sources, versions: undefined } };
+    const bind = (list: readonly Staged[]): BoundDispatch[] => list.map((one) => device.bind(one));
+    const bound = {
+      each: bind(staged.each),
+      once: { bound: bind(staged.once), sources, versions: undefined },
+    };
     // The program owns these buffers now; the storages that stood for them are spent.
     for (const storage of [...results, ...temporaries.map((t) => t.storage)]) {
       storage.buffer = undefined;
@@ -230,12 +235,13 @@ class TracedProgram<T> implements Program<T> {
       ...bound,
       host,
       buffers,
+      textures,
       outside,
       written: [...written],
       plan: {
         dispatches: each.length,
         constants: once.length,
-        temporaryBytes: buffers.reduce((n, b) => n + b.size, 0),
+        temporaryBytes: buffers.reduce((n, b) => n + b.size, textures.bytes),
         unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
         savedBytes,
         buffers: buffers.length,
@@ -250,6 +256,7 @@ class TracedProgram<T> implements Program<T> {
     this.#prepared = undefined;
     this.#preparing = undefined;
     for (const buffer of prepared.buffers) this.#device.memory.recycle(buffer);
+    prepared.textures.dispose();
     for (const storage of prepared.outside) storage.release();
     for (const tensor of tensorsIn(prepared.result)) tensor.dispose();
   }

@@ -26,6 +26,8 @@ export interface DeviceTraits {
   readonly subgroupMatrix?: { readonly m: number; readonly n: number; readonly k: number } | undefined;
   /** Winograd convolutions may be chosen (WINOGRAD=0 forbids them: their rounding error is larger). */
   readonly winograd: boolean;
+  /** Reading arrays from copies in textures pays and may be chosen (kernels/common/vec4-input.ts; TEXTURES=0 forbids it). */
+  readonly textures: boolean;
   readonly maxWorkgroupStorage: number;
   readonly maxInvocations: number;
   readonly maxStorageBuffers: number;

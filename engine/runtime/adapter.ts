@@ -60,7 +60,8 @@ export interface OpenedAdapter {
 
 /** Opens the best adapter with all that it can do. Throws DeviceError, with the remedy, where there is none. */
 export async function openAdapter(powerPreference: GPUPowerPreference = 'high-performance'): Promise<OpenedAdapter> {
-  const adapter = await (await platform().gpu()).requestAdapter({ powerPreference });
+  const entry = await platform().gpu();
+  const adapter = await entry.requestAdapter({ powerPreference });
   if (!adapter) {
     throw new DeviceError('No WebGPU adapter was found.', {
       remedy:
@@ -78,11 +79,13 @@ export async function openAdapter(powerPreference: GPUPowerPreference = 'high-pe
   const software =
     adapter.info.isFallbackAdapter || /llvmpipe|swiftshader|software/i.test(`${architecture} ${device} ${description}`);
   const subgroups = features.includes('subgroups');
+  const lanes = software && subgroups && subgroupMinSize === 8 && subgroupMaxSize === 8;
+  const texturesRead = entry.wgslLanguageFeatures.has('readonly_and_readwrite_storage_textures');
   return {
     gpu,
     info: { vendor, architecture, device, description, software, features },
     traits: {
-      family: software && subgroups && subgroupMinSize === 8 && subgroupMaxSize === 8 ? 'lanes' : 'tiled',
+      family: lanes ? 'lanes' : 'tiled',
       software,
       subgroups,
       subgroupMinSize,
@@ -92,6 +95,7 @@ export async function openAdapter(powerPreference: GPUPowerPreference = 'high-pe
         ? subgroupMatrixOf(adapter.info)
         : undefined,
       winograd: platform().env('WINOGRAD') !== '0',
+      textures: lanes && texturesRead && platform().env('TEXTURES') !== '0',
       maxWorkgroupStorage: gpu.limits.maxComputeWorkgroupStorageSize,
       maxInvocations: gpu.limits.maxComputeInvocationsPerWorkgroup,
       maxStorageBuffers: gpu.limits.maxStorageBuffersPerShaderStage,

@@ -9,7 +9,8 @@ import { type Dispatch, type HostSlot, lowerCall } from './lower.ts';
 import { Memory, type MemorySnapshot, Storage } from './memory.ts';
 import { type ProfileEntry, Profiler } from './profiler.ts';
 import { Shaders } from './shader.ts';
-import { submit } from './submit.ts';
+import { type BoundDispatch, submit } from './submit.ts';
+import { type Staged, TextureCopies } from './texture-copies.ts';
 import { Readback, writeBytes } from './transfer.ts';
 import { Tuner } from './tuner.ts';
 import { Bench } from './tuning.ts';
@@ -33,6 +34,8 @@ export class Device {
   readonly #eager = new EagerQueue(this);
   readonly #readback: Readback;
   readonly #zeros: GPUBuffer;
+  /** For what runs outside programs. */
+  readonly #textures: TextureCopies;
 
   private constructor({ gpu, info, traits }: OpenedAdapter) {
     this.gpu = gpu;
@@ -48,6 +51,7 @@ export class Device {
       this.profiling = true;
       this.profiler.echo = true;
     }
+    this.#textures = new TextureCopies(this.memory);
     this.#zeros = gpu.createBuffer({ label: 'zeros', size: 256, usage: GPUBufferUsage.STORAGE });
   }
 
@@ -212,21 +216,33 @@ export class Device {
     return { dispatches: lowered.flatMap((l) => l.dispatches), host };
   }
 
-  createBindGroup(dispatch: Dispatch): GPUBindGroup {
-    return this.gpu.createBindGroup({
-      layout: dispatch.shader.layout,
-      entries: dispatch.shader.bindings.map(({ index }, i) => {
-        const storage = dispatch.storages[i];
-        const resource = storage
-          ? { buffer: this.memory.materialise(storage), offset: storage.offset, size: storage.bytes }
-          : { buffer: this.#zeros };
-        return { binding: index, resource };
-      }),
+  /** Dispatches with their places in the textures that everything outside programs shares. */
+  stage(dispatches: readonly Dispatch[]): Staged[] {
+    this.#textures.reserve(dispatches);
+    return this.#textures.stage(dispatches);
+  }
+
+  /** Gives a dispatch its buffers and textures. */
+  bind({ dispatch, textures, copies }: Staged): BoundDispatch {
+    const entries = dispatch.shader.bindings.map(({ index, texture }, i): GPUBindGroupEntry => {
+      const storage = dispatch.storages[i];
+      if (!storage) return { binding: index, resource: { buffer: this.#zeros } };
+      const copy = texture ? textures.get(storage) : undefined;
+      return { binding: index, resource: copy ? copy.createView() : this.#place(storage) };
     });
+    return {
+      dispatch,
+      bindGroup: this.gpu.createBindGroup({ layout: dispatch.shader.layout, entries }),
+      copies: copies.map(({ storage, texture }) => ({ ...this.#place(storage), texture })),
+    };
+  }
+
+  #place(storage: Storage): { buffer: GPUBuffer; offset: number; size: number } {
+    return { buffer: this.memory.materialise(storage), offset: storage.offset, size: storage.bytes };
   }
 
   /** Encodes and submits dispatches, in one pass, or one pass each when profiling. */
-  submit(dispatches: readonly Dispatch[], bindGroups: readonly GPUBindGroup[]): void {
-    submit(this.gpu, dispatches, bindGroups, this.profiling ? this.profiler : undefined);
+  submit(bound: readonly BoundDispatch[]): void {
+    submit(this.gpu, bound, this.profiling ? this.profiler : undefined);
   }
 }

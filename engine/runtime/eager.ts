@@ -68,23 +68,24 @@ export class EagerQueue {
       while (to < commands.length && commands[to].kind !== 'upload') to++;
       const calls = commands.slice(from, to) as KernelCall[];
       const { dispatches } = await device.lower(calls);
-      const last = lifetimes(dispatches);
+      const staged = device.stage(dispatches);
+      const last = lifetimes(staged);
       const laterUse = new Set<Storage>();
       for (const later of [...commands.slice(to), ...this.#pending]) {
         if (later.kind === 'call') for (const s of Object.values(later.buffers)) laterUse.add(s);
         else if (later.kind === 'upload') laterUse.add(later.storage);
       }
-      const groups = dispatches.map((dispatch, i) => {
-        const group = device.createBindGroup(dispatch);
-        for (const storage of dispatch.storages) {
+      const bound = staged.map((one, i) => {
+        const ready = device.bind(one);
+        for (const storage of one.dispatch.storages) {
           if (!storage?.buffer || storage.references > 0 || laterUse.has(storage)) continue;
-          if (last.get(storage)?.last !== i) continue;
+          if ((last.get(storage)?.last ?? 0) > 2 * i) continue;
           device.memory.recycle(storage.buffer);
           storage.buffer = undefined;
         }
-        return group;
+        return ready;
       });
-      device.submit(dispatches, groups);
+      device.submit(bound);
       from = to;
     }
   }

@@ -55,7 +55,7 @@ export interface MemorySnapshot {
   readonly bytesPooled: number;
   /** Highest sum of the two since the last `resetPeak()`. */
   readonly peakBytes: number;
-  /** Buffers created since the device was opened; constant once training steps are replayed. */
+  /** Buffers and textures created since the device was opened; constant once training steps are replayed. */
   readonly buffersCreated: number;
   readonly tensors: number;
   readonly largest: readonly { readonly label: string; readonly bytes: number }[];
@@ -72,6 +72,7 @@ export class Memory {
   readonly #device: GPUDevice;
   readonly #free = new Map<number, GPUBuffer[]>();
   #sizes: number[] = [];
+  readonly largestBuffer: number;
   readonly #maxBinding: number;
   readonly #budget: number | undefined;
   #inUse = 0;
@@ -82,6 +83,7 @@ export class Memory {
   constructor(device: GPUDevice, software: boolean) {
     this.#device = device;
     this.#maxBinding = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
+    this.largestBuffer = device.limits.maxBufferSize;
     // A software adapter never reports out of memory: pages are taken lazily until the system kills the process.
     const asked = Number(platform().env('KINDERGRAD_MEMORY_MB') ?? Number.NaN);
     this.#budget = Number.isFinite(asked) ? asked * 2 ** 20 : software ? platform().memoryBudget() : undefined;
@@ -114,19 +116,29 @@ export class Memory {
   }
 
   create(bytes: number, label: string): GPUBuffer {
-    if (this.#budget !== undefined && this.#inUse + this.#pooled + bytes > this.#budget) {
-      this.trim();
-      if (this.#inUse + bytes > this.#budget) throw this.#outOfMemory(bytes, label);
-    }
+    this.#makeRoom(bytes, label);
     const buffer = this.#device.createBuffer({
       label,
       size: bytes,
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
-    this.#created++;
-    this.#inUse += bytes;
-    this.#peak = Math.max(this.#peak, this.#inUse + this.#pooled);
+    this.#count(bytes);
     return buffer;
+  }
+
+  /** A texture that kernels read vec4 from; `bytes` are its numbers'. */
+  createTexture([width, height]: readonly [number, number], bytes: number): GPUTexture {
+    this.#makeRoom(bytes, 'texture');
+    const usage = GPUTextureUsage.STORAGE_BINDING | GPUTextureUsage.COPY_DST;
+    const texture = this.#device.createTexture({ size: [width, height], format: 'rgba32float', usage });
+    this.#count(bytes);
+    return texture;
+  }
+
+  /** Work that was submitted with it still finds it. */
+  destroyTexture(texture: GPUTexture, bytes: number): void {
+    texture.destroy();
+    this.#inUse -= bytes;
   }
 
   /** Returns a buffer to the pool. The queue runs in order, so the next user may already be recorded. */
@@ -177,6 +189,18 @@ export class Memory {
 
   resetPeak(): void {
     this.#peak = this.#inUse + this.#pooled;
+  }
+
+  #makeRoom(bytes: number, label: string): void {
+    if (this.#budget === undefined || this.#inUse + this.#pooled + bytes <= this.#budget) return;
+    this.trim();
+    if (this.#inUse + bytes > this.#budget) throw this.#outOfMemory(bytes, label);
+  }
+
+  #count(bytes: number): void {
+    this.#created++;
+    this.#inUse += bytes;
+    this.#peak = Math.max(this.#peak, this.#inUse + this.#pooled);
   }
 
   #take(size: number): GPUBuffer | undefined {

@@ -1,5 +1,7 @@
 import { platform } from '../platform.ts';
 import type { Dispatch } from './lower.ts';
+import type { BoundDispatch } from './submit.ts';
+import { encodeCopy } from './texture-copies.ts';
 
 /** One timed dispatch. */
 export interface ProfileEntry {
@@ -26,8 +28,8 @@ export class Profiler {
   /** Encodes the dispatches with timestamps; call `collect()` after the submit. */
   encode(
     encoder: GPUCommandEncoder,
-    dispatches: readonly Dispatch[],
-    one: (pass: GPUComputePassEncoder, i: number) => void,
+    dispatches: readonly BoundDispatch[],
+    one: (pass: GPUComputePassEncoder, bound: BoundDispatch) => void,
   ): () => void {
     const chunks: { query: GPUQuerySet; staging: GPUBuffer; from: number; count: number }[] = [];
     // A query set holds at most 4096 timestamps.
@@ -43,10 +45,16 @@ export class Profiler {
         usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
       });
       for (let i = 0; i < count; i++) {
+        const bound = dispatches[from + i];
+        const begin = { querySet: query, beginningOfPassWriteIndex: 2 * i };
+        const end = { querySet: query, endOfPassWriteIndex: 2 * i + 1 };
+        // Its copies are part of what a dispatch takes: the clock starts with a pass before them.
+        if (bound.copies.length > 0) encoder.beginComputePass({ timestampWrites: begin }).end();
+        for (const copy of bound.copies) encodeCopy(encoder, copy);
         const pass = encoder.beginComputePass({
-          timestampWrites: { querySet: query, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 },
+          timestampWrites: bound.copies.length > 0 ? end : { ...begin, ...end },
         });
-        one(pass, from + i);
+        one(pass, bound);
         pass.end();
       }
       encoder.resolveQuerySet(query, 0, 2 * count, resolve, 0);
@@ -60,7 +68,8 @@ export class Profiler {
             const times = new BigUint64Array(staging.getMappedRange().slice(0));
             staging.destroy();
             query.destroy();
-            for (let i = 0; i < count; i++) this.#add(dispatches[from + i], Number(times[2 * i + 1] - times[2 * i]));
+            for (let i = 0; i < count; i++)
+              this.#add(dispatches[from + i].dispatch, Number(times[2 * i + 1] - times[2 * i]));
           }),
         );
       }

@@ -2,9 +2,17 @@ import type { Constants, WgslSource } from '../../kernels/kernel.ts';
 import { KernelError } from '../errors.ts';
 import { platform } from '../platform.ts';
 
+export interface Binding {
+  readonly index: number;
+  readonly name: string;
+  readonly readOnly: boolean;
+  /** Reads a copy in a texture (kernels/common/vec4-input.ts). */
+  readonly texture: boolean;
+}
+
 /** What the WGSL text says of itself; the bind-group layout is built from it. */
 export interface ShaderInterface {
-  readonly bindings: readonly { readonly index: number; readonly name: string; readonly readOnly: boolean }[];
+  readonly bindings: readonly Binding[];
   readonly params: readonly { readonly name: string; readonly type: string; readonly offset: number }[];
 }
 
@@ -17,7 +25,8 @@ export interface CompiledShader extends ShaderInterface {
   readonly immediateBytes: number;
 }
 
-const BINDING = /@group\(0\)\s*@binding\((\d+)\)\s*var<storage(?:\s*,\s*(\w+))?>\s*(\w+)\s*:/g;
+const BINDING =
+  /@group\(0\)\s*@binding\((\d+)\)\s*var(?:<storage(?:\s*,\s*(\w+))?>)?\s*(\w+)\s*:\s*(texture_storage_2d)?/g;
 const INCLUDE = /^[ \t]*\/\/\s*#include\s+"([^"]+)"[^\n]*$/gm;
 
 const withoutComments = (text: string): string => text.replace(/\/\/[^\n]*/g, '').replace(/\/\*[\s\S]*?\*\//g, '');
@@ -26,7 +35,12 @@ const withoutComments = (text: string): string => text.replace(/\/\/[^\n]*/g, ''
 export function parseInterface(text: string): ShaderInterface {
   const code = withoutComments(text);
   const bindings = [...code.matchAll(BINDING)]
-    .map((m) => ({ index: Number(m[1]), readOnly: (m[2] ?? 'read') === 'read', name: m[3] }))
+    .map((m) => ({
+      index: Number(m[1]),
+      name: m[3],
+      readOnly: (m[2] ?? 'read') === 'read',
+      texture: m[4] !== undefined,
+    }))
     .sort((a, b) => a.index - b.index);
   const struct = /struct\s+Params\s*\{([^}]*)\}/.exec(code)?.[1] ?? '';
   const params = struct
@@ -180,10 +194,12 @@ export function layoutsOf(
 ): { layout: GPUBindGroupLayout; pipelineLayout: GPUPipelineLayout } {
   const layout = gpu.createBindGroupLayout({
     label,
-    entries: bindings.map(({ index, readOnly }) => ({
+    entries: bindings.map(({ index, readOnly, texture }) => ({
       binding: index,
       visibility: GPUShaderStage.COMPUTE,
-      buffer: { type: readOnly ? 'read-only-storage' : 'storage' },
+      ...(texture
+        ? { storageTexture: { access: 'read-only', format: 'rgba32float' } }
+        : { buffer: { type: readOnly ? 'read-only-storage' : 'storage' } }),
     })),
   });
   return {

@@ -1,41 +1,52 @@
 import { type Dispatch, patchImmediates } from './lower.ts';
 import type { Profiler } from './profiler.ts';
+import { encodeCopy, type TextureCopy } from './texture-copies.ts';
+
+/** A dispatch with its buffers, and what goes into textures before it. */
+export interface BoundDispatch {
+  readonly dispatch: Dispatch;
+  readonly bindGroup: GPUBindGroup;
+  readonly copies: readonly TextureCopy[];
+}
 
 /**
- * Encodes and submits dispatches: one encoder, one pass; with a profiler a pass each. Of a dispatch's 4–5 µs on the host
+ * Encodes and submits dispatches: one encoder, one pass from copy to copy; with a profiler a pass each. Of a dispatch's 4–5 µs on the host
  * nearly all are the four native calls below (docs/programs.md), so that a call is left out where it would change nothing.
  */
-export function submit(
-  gpu: GPUDevice,
-  dispatches: readonly Dispatch[],
-  bindGroups: readonly GPUBindGroup[],
-  profiler: Profiler | undefined,
-): void {
-  if (dispatches.length === 0) return;
+export function submit(gpu: GPUDevice, bound: readonly BoundDispatch[], profiler: Profiler | undefined): void {
+  if (bound.length === 0) return;
   const encoder = gpu.createCommandEncoder();
   if (profiler) {
-    const collect = profiler.encode(encoder, dispatches, (pass, i) => {
-      pass.setPipeline(dispatches[i].shader.pipeline);
-      encode(pass, dispatches[i], bindGroups[i]);
+    const collect = profiler.encode(encoder, bound, (pass, one) => {
+      pass.setPipeline(one.dispatch.shader.pipeline);
+      encode(pass, one);
     });
     gpu.queue.submit([encoder.finish()]);
     collect();
     return;
   }
-  const pass = encoder.beginComputePass();
+  let pass: GPUComputePassEncoder | undefined;
   let before: GPUComputePipeline | undefined;
-  for (let i = 0; i < dispatches.length; i++) {
-    const dispatch = dispatches[i];
-    const { pipeline } = dispatch.shader;
+  for (const one of bound) {
+    if (one.copies.length > 0) {
+      pass?.end();
+      for (const copy of one.copies) encodeCopy(encoder, copy);
+      pass = undefined;
+    }
+    if (!pass) {
+      pass = encoder.beginComputePass();
+      before = undefined;
+    }
+    const { pipeline } = one.dispatch.shader;
     if (pipeline !== before) pass.setPipeline(pipeline);
     before = pipeline;
-    encode(pass, dispatch, bindGroups[i]);
+    encode(pass, one);
   }
-  pass.end();
+  pass?.end();
   gpu.queue.submit([encoder.finish()]);
 }
 
-function encode(pass: GPUComputePassEncoder, dispatch: Dispatch, bindGroup: GPUBindGroup): void {
+function encode(pass: GPUComputePassEncoder, { dispatch, bindGroup }: BoundDispatch): void {
   const { immediates, dynamic, workgroups } = dispatch;
   pass.setBindGroup(0, bindGroup);
   if (immediates) {

@@ -109,13 +109,13 @@ export class Bench {
   async #time(call: KernelCall, choice: Choice): Promise<number> {
     const device = this.#device;
     const { dispatches } = await lowerCall(call, choice, device.shaders, device.memory);
-    const groups = dispatches.map((dispatch) => device.createBindGroup(dispatch));
+    const bound = device.stage(dispatches).map((one) => device.bind(one));
     const { profiling } = device;
     const stamps = device.info.features.includes('timestamp-query');
     const from = device.profiler.entries.length;
     device.profiling = stamps;
     const start = performance.now();
-    device.submit(dispatches, groups);
+    device.submit(bound);
     await device.wait(device.gpu.queue.onSubmittedWorkDone());
     const wall = performance.now() - start;
     await device.profiler.settle();

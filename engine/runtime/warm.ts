@@ -78,12 +78,15 @@ class NoWork {
   readonly #gpu: GPUDevice;
   readonly #buffers: GPUBuffer[];
   readonly #none: GPUBuffer;
+  readonly #texture: GPUTexture;
 
   constructor(device: Device, gpu: GPUDevice) {
     this.#device = device;
     this.#gpu = gpu;
     const make = (usage: number): GPUBuffer => gpu.createBuffer({ label: 'no work', size: 256, usage });
     this.#buffers = Array.from({ length: device.traits.maxStorageBuffers }, () => make(GPUBufferUsage.STORAGE));
+    const usage = GPUTextureUsage.STORAGE_BINDING;
+    this.#texture = gpu.createTexture({ label: 'no work', size: [1, 1], format: 'rgba32float', usage });
     // Indirect: Dawn remarks on a literal count of 0.
     this.#none = make(GPUBufferUsage.INDIRECT);
   }
@@ -96,7 +99,10 @@ class NoWork {
     const encoder = this.#gpu.createCommandEncoder();
     const pass = encoder.beginComputePass();
     pass.setPipeline(pipeline);
-    const entries = bindings.map(({ index }, i) => ({ binding: index, resource: { buffer: this.#buffers[i] } }));
+    const entries = bindings.map(({ index, texture }, i) => ({
+      binding: index,
+      resource: texture ? this.#texture.createView() : { buffer: this.#buffers[i] },
+    }));
     pass.setBindGroup(0, this.#gpu.createBindGroup({ layout, entries }));
     if (immediateBytes > 0) pass.setImmediates(0, new ArrayBuffer(immediateBytes));
     pass.dispatchWorkgroupsIndirect(this.#none, 0);
@@ -106,6 +112,6 @@ class NoWork {
   }
 
   dispose(): void {
-    for (const buffer of [...this.#buffers, this.#none]) buffer.destroy();
+    for (const one of [...this.#buffers, this.#none, this.#texture]) one.destroy();
   }
 }

@@ -26,10 +26,16 @@ const total = (slots: ReturnType<typeof placeTemporaries>): number => slots.redu
 
 it('puts several small temporaries beside each other where a large one stood', () => {
   const lives = [life(4096, 0, 1), life(2048, 2, 5), life(1024, 3, 4), life(1024, 2, 3)];
-  expect(total(placeTemporaries(lives, together(lives, [])))).toBe(4096);
+  expect(total(placeTemporaries(lives, together(lives, []), 2 ** 20))).toBe(4096);
   // Bound together, one written: not in one buffer, though there would be room.
-  const apart = placeTemporaries(lives, together(lives, [[1, 2]]));
+  const apart = placeTemporaries(lives, together(lives, [[1, 2]]), 2 ** 20);
   expect(apart.map(({ bytes }) => bytes)).toEqual([4096, 1024]);
+});
+
+it('lets a buffer grow where that takes less than a new one, and no larger than a buffer may be', () => {
+  const lives = [life(8192, 0, 1), life(6144, 3, 4), life(4096, 2, 5)];
+  expect(total(placeTemporaries(lives, together(lives, []), 2 ** 20))).toBe(6144 + 4096);
+  expect(total(placeTemporaries(lives, together(lives, []), 9000))).toBe(8192 + 4096);
 });
 
 it('never gives a place twice, at random', () => {
@@ -43,10 +49,11 @@ it('never gives a place twice, at random', () => {
     });
     const pairs = Array.from({ length: 40 }, () => [below(60), below(60)] as const).filter(([a, b]) => a !== b);
     const conflicts = together(lives, pairs);
-    const slots = placeTemporaries(lives, conflicts);
+    const slots = placeTemporaries(lives, conflicts, 40_000);
     expect(slots.flatMap(({ users }) => users.map(({ storage }) => storage)).length).toBe(60);
     expect(new Set(slots.flatMap(({ users }) => users.map(({ storage }) => storage))).size).toBe(60);
     for (const { bytes, users } of slots) {
+      expect(bytes).toBeLessThanOrEqual(40_000);
       for (const [i, a] of users.entries()) {
         expect(a.offset % 256).toBe(0);
         expect(a.offset + a.storage.bytes).toBeLessThanOrEqual(bytes);

@@ -14,7 +14,7 @@ import { eighKernel } from '../../kernels/spectral/eigh.ts';
 /** Of a GPU of NVIDIA's, as Dawn reports it. */
 const gpu: DeviceTraits = {
   ...{ family: 'tiled', software: false, subgroups: true, subgroupMinSize: 32, subgroupMaxSize: 32, shaderF16: true },
-  ...{ winograd: true, maxWorkgroupStorage: 49_152, maxInvocations: 1024, maxStorageBuffers: 16 },
+  ...{ winograd: true, textures: false, maxWorkgroupStorage: 49_152, maxInvocations: 1024, maxStorageBuffers: 16 },
 };
 
 let device: Device;

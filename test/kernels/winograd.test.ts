@@ -148,7 +148,7 @@ describe('Winograd against float64', () => {
 
 const gpu: DeviceTraits = {
   ...{ family: 'tiled', software: false, subgroups: true, subgroupMinSize: 32, subgroupMaxSize: 32, shaderF16: true },
-  ...{ winograd: true, maxWorkgroupStorage: 49_152, maxInvocations: 1024, maxStorageBuffers: 16 },
+  ...{ winograd: true, textures: false, maxWorkgroupStorage: 49_152, maxInvocations: 1024, maxStorageBuffers: 16 },
 };
 
 describe.each([
