@@ -26,6 +26,7 @@ export const switches: readonly Switch[] = [
   { variable: 'CHAINS', off: '0', work: 'GELU by its formula, 4M numbers' },
   { variable: 'FOLD', off: '0', work: 'so-dlse inference, 8 pictures' },
   { variable: 'WINOGRAD', off: '0', ...step },
+  { variable: 'TEXTURES', off: '0', ...step, softwareOnly: true },
   { variable: 'FUSE_POOL', off: '0', ...step },
   { variable: 'POSTPONE', off: '0', ...step },
   { variable: 'IN_PLACE', off: '0', ...step },

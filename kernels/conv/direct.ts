@@ -88,7 +88,7 @@ const direct = (transposed: boolean): GatherRung => ({
   supports: (_traits, p) => (transposed ? p.cout : p.cin) >= 4,
   suits: (products, traits, depth, columns) =>
     traits.family === 'tiled' && products >= 262_144 && columns <= 8 && depth >= 16,
-  tiles: (_pixels, columns) => (columns <= 4 ? [{ columns: 4 }, { columns: 8 }] : [{ columns: 8 }]),
+  tiles: ({ columns }) => (columns <= 4 ? [{ columns: 4 }, { columns: 8 }] : [{ columns: 8 }]),
   source: ({ columns }, { odd }) =>
     generated(import.meta.url, `conv/direct-${columns}${odd}`, () => directConvText(Number(columns), odd)),
   shape: ({ columns }) => ({ rows: ROWS, columns: Number(columns) }),

@@ -1,4 +1,5 @@
 import { ceil4, repitch } from '../common/repitch.ts';
+import { type Via, vec4Input, viaFor } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import {
   type Constants,
@@ -11,6 +12,12 @@ import {
 } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
+
+/** How a rung that reads vec4 finds them. */
+export interface Reads {
+  readonly src: Via;
+  readonly weight: Via;
+}
 
 /** Output channels of a panel of arranged weights, unless a rung wants fewer. */
 export const PANEL = 32;
@@ -26,6 +33,7 @@ export const gatherText = (
   source: 'f32' | 'vec4f' | 'vec2u' = 'vec4f',
   target: 'f32' | 'vec4f' = 'vec4f',
   weight: 'vec4f' | 'vec4u' = 'vec4f',
+  reads: Reads | undefined = undefined,
 ): string => `
 struct Params {
   batch: u32,
@@ -39,8 +47,8 @@ struct Params {
 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> src: array<${source}>;
-@group(0) @binding(1) var<storage, read> weight: array<${weight}>;
+${reads ? vec4Input(0, 'src', reads.src) : `@group(0) @binding(0) var<storage, read> src: array<${source}>;`}
+${reads ? vec4Input(1, 'weight', reads.weight) : `@group(0) @binding(1) var<storage, read> weight: array<${weight}>;`}
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dst: array<${target}>;
 
@@ -111,6 +119,16 @@ const phasesOf = (p: Params, transposed: boolean): number => (transposed ? p.str
 const pixels = (p: Params, transposed: boolean): number =>
   transposed ? p.batch * Math.ceil(p.h / p.strideY) * Math.ceil(p.w / p.strideX) : p.batch * p.oh * p.ow;
 
+/** Destination pixels × columns, `count` times, each a sum over k. */
+export interface GatherSize {
+  readonly pixels: number;
+  readonly columns: number;
+  readonly count: number;
+  readonly k: number;
+  /** How the source is read. */
+  readonly src: Via;
+}
+
 /** What a rung of the gather kernels says of itself. */
 export interface GatherRung {
   readonly name: string;
@@ -119,17 +137,11 @@ export interface GatherRung {
   readonly supports: (traits: DeviceTraits, p: Params) => boolean;
   /** `numbers`: how many the source has. */
   readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number, numbers: number) => boolean;
-  /** Tile space for a number of destination pixels and columns, each a sum over k; `rows` and `columns` of a tile fix the grid. */
-  readonly tiles: (
-    pixels: number,
-    columns: number,
-    count: number,
-    traits: DeviceTraits,
-    k: number,
-  ) => readonly Constants[];
+  /** Tile space; `rows` and `columns` of a tile fix the grid. */
+  readonly tiles: (size: GatherSize, traits: DeviceTraits) => readonly Constants[];
   /** Where the rung splits k: its text finds the number of parts in the upper half of `panels`, and writes them one after the other. */
   readonly parts?: (workgroups: number, k: number, tile: Constants) => Parts;
-  readonly source: (tile: Constants, channels: Channels) => WgslSource;
+  readonly source: (tile: Constants, channels: Channels, reads: Reads) => WgslSource;
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   /** It takes few or odd channels as they are, and panels as wide as its tile. */
   readonly narrow?: true;
@@ -204,11 +216,23 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
     const { x, y, z } = grid(p, tile);
     return rung.parts?.(x * y * z, depthOf(p), tile) ?? { part: depthOf(p), parts: 1 };
   };
+  const readsOf = (p: Params, traits: DeviceTraits, tile: Constants): Reads => {
+    const { k, depth, panel, source, taps, panels } = sizes(p, tile);
+    const { x, y } = grid(p, tile);
+    const overlap = taps / (transposed ? 1 : p.strideY * p.strideX);
+    return {
+      src: viaFor(traits, 4 * source.rows * ceil4(k), overlap * y),
+      weight: viaFor(traits, 4 * panel * p.groups * panels * taps * depth, x),
+    };
+  };
   /** Those whose grid is within what WebGPU allows. */
-  const tiles = (p: Params, traits: DeviceTraits) =>
-    rung
-      .tiles(pixels(p, transposed), sizes(p).columns / p.groups, count(p), traits, depthOf(p))
-      .filter((tile) => grid(p, tile).x <= 65_535);
+  const tiles = (p: Params, traits: DeviceTraits) => {
+    const columns = sizes(p).columns / p.groups;
+    // Of the vec4 rung, whose tiles all have the same columns.
+    const { src } = readsOf(p, traits, { columns: PANEL });
+    const size = { pixels: pixels(p, transposed), columns, count: count(p), k: depthOf(p), src };
+    return rung.tiles(size, traits).filter((tile) => grid(p, tile).x <= 65_535);
+  };
   return {
     name: rung.name,
     adds: rung.adds,
@@ -235,7 +259,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         ...converted(p)?.scratch,
       };
     },
-    passes: (p, tile) => {
+    passes: (p, tile, traits) => {
       const { k, columns, channels, depth, padSource, padTarget, panel, source, target, taps, panels } = sizes(p, tile);
       const [k4, columns4] = [ceil4(k), ceil4(columns)];
       const unit = channels.odd && !padTarget ? 1 : 4;
@@ -255,7 +279,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       const conversion = converted(p);
       passes.push(...(conversion?.passes ?? []));
       passes.push({
-        source: rung.source(tile, channels),
+        source: rung.source(tile, channels, readsOf(p, traits, tile)),
         bind: {
           src: padSource ? 'srcPadded' : src,
           dst: split.parts > 1 ? 'partials' : whole,

@@ -108,7 +108,7 @@ const lanesHalf: GatherRung = {
   adds: "operands rounded to halves, where 'medium' precision allows it: fewer loads, f32 sums",
   supports: (traits, p) => p.half === 1 && hasLanes(traits),
   suits: (products, _traits, _depth, _columns, numbers) => roundingPays(products, numbers),
-  tiles: (pixels) => (pixels <= 8 ? [{ rows: 8 }, { rows: 32 }] : [{ rows: 32 }, { rows: 8 }]),
+  tiles: ({ pixels }) => (pixels <= 8 ? [{ rows: 8 }, { rows: 32 }] : [{ rows: 32 }, { rows: 8 }]),
   source: ({ rows }) => generated(import.meta.url, `conv/lanes-half-${rows}`, () => text(Number(rows))),
   shape: ({ rows }) => ({ rows: Number(rows), columns: LANE_COLUMNS }),
   convert: packed,

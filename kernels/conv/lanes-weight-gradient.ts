@@ -1,3 +1,4 @@
+import { requiresTextures } from '../common/vec4-input.ts';
 import { generated } from '../kernel.ts';
 import {
   LANE_COLUMNS,
@@ -9,18 +10,19 @@ import {
 } from '../matmul/lane-tile.ts';
 import { hasLanes } from './gather.ts';
 import type { ConvGeometry } from './geometry.ts';
-import { weightGradientText, weightGradientVariant } from './weight-gradient.ts';
+import { type Reads, weightGradientTextOf, weightGradientVariant } from './weight-gradient.ts';
 
 const ROWS = 32;
 
-const text =
-  (): string => `// conv2dWeightGradient: out[part][tap, ci][co] = Σ_p x[pixel of p and tap, ci] · y[p, co] over the part's own lines of windows.
+const text = (
+  reads: Reads,
+): string => `${requiresTextures(reads.x, reads.y)}// conv2dWeightGradient: out[part][tap, ci][co] = Σ_p x[pixel of p and tap, ci] · y[p, co] over the part's own lines of windows.
 // One subgroup of 8 lanes per tile of ${ROWS} rows (tap, ci) × ${LANE_COLUMNS} channels co; lane l holds four neighbouring rows,
 // so a tile may span several taps and 3 channels (padded to 4) fill it as well as 64. Four windows of one line per step;
 // those past its end are masked. Channels are in vec4, padded with zeros.
 requires immediate_address_space;
 enable subgroups;
-${weightGradientText}
+${weightGradientTextOf('vec4f', 'vec4f', reads)}
 var<private> firstRow: u32;
 var<private> rows: u32;
 var<private> outAt: u32;
@@ -71,8 +73,8 @@ ${laneAccumulators(ROWS)}
     }
 ${lines(3, '    ', (q) => `let p${q + 1} = p${q} + stride.y;`)}
 ${lines(4, '    ', (q) => `let hit${q} = u32(p${q}) < limit;`)}
-${lines(4, '    ', (q) => `let a${q} = select(vec4f(0.0), x[select(0u, lineAt + u32(p${q}) * params.srcC, hit${q})], hit${q});`)}
-${lines(4, '    ', (q) => `let b${q} = y[yAt + ${q}u * pitch];`)}
+${lines(4, '    ', (q) => `let a${q} = select(vec4f(0.0), loadX(select(0u, lineAt + u32(p${q}) * params.srcC, hit${q})), hit${q});`)}
+${lines(4, '    ', (q) => `let b${q} = loadY(yAt + ${q}u * pitch);`)}
     p0 = p3 + stride.y;
     yAt += 4u * pitch;
     ox += 4u;
@@ -101,6 +103,7 @@ export const laneConv2dWeightGradient = weightGradientVariant({
   supports: hasLanes,
   suits: (products) => products >= 16_384,
   shape: () => ({ rows: ROWS, columns: LANE_COLUMNS }),
-  source: () => generated(import.meta.url, 'conv/lanes-weight-gradient', text),
+  source: (_tile, reads) =>
+    generated(import.meta.url, `conv/lanes-weight-gradient-${reads.x}-${reads.y}`, () => text(reads)),
   parts: laneParts,
 });

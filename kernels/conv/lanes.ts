@@ -1,3 +1,4 @@
+import { requiresTextures } from '../common/vec4-input.ts';
 import { generated } from '../kernel.ts';
 import {
   LANE_COLUMNS,
@@ -7,15 +8,15 @@ import {
   lines,
   rowStores,
 } from '../matmul/lane-tile.ts';
-import { type GatherRung, gatherText, gatherVariant, hasLanes, meetSource } from './gather.ts';
+import { type GatherRung, gatherText, gatherVariant, hasLanes, meetSource, type Reads } from './gather.ts';
 
-function laneConvText(rows: number): string {
+function laneConvText(rows: number, reads: Reads): string {
   const groups = rows / 8;
-  return `// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
+  return `${requiresTextures(reads.src, reads.weight)}// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
 // of 8 lanes per tile of ${rows} destination pixels × ${LANE_COLUMNS} channels; implicit GEMM, lanes hold pixels of the source.
 requires immediate_address_space;
 enable subgroups;
-${gatherText()}
+${gatherText('vec4f', 'vec4f', 'vec4f', reads)}
 var<private> inside: bool;
 
 fn store(row: u32, column: u32, value: vec4f) {
@@ -59,8 +60,8 @@ ${lines(groups, '      ', (g) => meetSource(g, 'offset'))}
       tap.y++;
       if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
     }
-${lines(groups, '    ', (g) => `let a${g} = select(vec4f(0.0), src[at${g} + k], hit${g});`)}
-${lines(4, '    ', (q) => `let b${q} = weight[weightAt + ${8 * q}u];`)}
+${lines(groups, '    ', (g) => `let a${g} = select(vec4f(0.0), loadSrc(at${g} + k), hit${g});`)}
+${lines(4, '    ', (q) => `let b${q} = loadWeight(weightAt + ${8 * q}u);`)}
     weightAt += ${LANE_COLUMNS}u;
     k++;
     ${laneStepByRow(rows)}
@@ -75,12 +76,19 @@ ${rowStores(rows, ' + start')}
 
 const lanes: GatherRung = {
   name: 'lanes',
-  adds: 'implicit GEMM in the 8 lanes of a CPU subgroup, 24 pixels × 32 channels in registers; channels padded to fours',
+  adds: 'implicit GEMM in the 8 lanes of a CPU subgroup, 24 or 48 pixels × 32 channels in registers; channels padded to fours',
   supports: hasLanes,
   suits: (products) => products >= 16_384,
-  // At 32 rows the loop, longer than matmul's, is at the edge of what the instruction cache holds: 41 against 45 GFLOP/s.
-  tiles: (pixels) => (pixels <= 8 ? [8, 24, 32] : [24, 32, 8]).map((rows) => ({ rows })),
-  source: ({ rows }) => generated(import.meta.url, `conv/lanes-${rows}`, () => laneConvText(Number(rows))),
+  // From buffers the loop, longer than matmul's, is at the edge of what the instruction cache holds: at 32 rows 41 GFLOP/s, at
+  // 24 45. From textures 104 at 24 rows, 108 at 32, 112 at 48, 111 at 64 (256@28).
+  tiles: ({ pixels, src }) => {
+    const [best, other] = src === 'texture' ? [48, 24] : [24, 32];
+    return (pixels <= 8 ? [8, 24, 32] : [best, other, 8]).map((rows) => ({ rows }));
+  },
+  source: ({ rows }, _channels, reads) =>
+    generated(import.meta.url, `conv/lanes-${rows}-${reads.src}-${reads.weight}`, () =>
+      laneConvText(Number(rows), reads),
+    ),
   shape: ({ rows }) => ({ rows: Number(rows), columns: LANE_COLUMNS }),
 };
 

@@ -139,7 +139,7 @@ const narrow: GatherRung = {
   supports: hasLanes,
   suits: (products, traits, depth, columns) =>
     traits.family === 'lanes' && products >= 16_384 && (columns <= 16 || depth < 4),
-  tiles: (_pixels, columns) => {
+  tiles: ({ columns }) => {
     const fitting = TILES.findIndex((tile) => tile.columns >= columns);
     const best = TILES[fitting < 0 ? TILES.length - 1 : fitting];
     return [best, ...TILES.filter((tile) => tile !== best && tile.columns < 2 * columns)];

@@ -126,7 +126,7 @@ const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): Gather
   family: 'tiled',
   supports: (_traits, p) => !half || p.half === 1,
   suits: (products, traits) => traits.family === 'tiled' && products >= least,
-  tiles: (pixels, columns, count, traits, k) =>
+  tiles: ({ pixels, columns, count, k }, traits) =>
     among(blockTiles(pixels, columns, count, traits, k, half ? 2 : 4), traits),
   parts: (workgroups, k, tile) => partsOf(workgroups, k, threadsOf(blockTileOf(tile))),
   source: (constants) => {

@@ -1,8 +1,15 @@
 import { ceil4, repitch } from '../common/repitch.ts';
+import { type Via, vec4Input, viaFor } from '../common/vec4-input.ts';
 import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type Conversion, channelsFit } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
+
+/** How a rung that reads vec4 finds them. */
+export interface Reads {
+  readonly x: Via;
+  readonly y: Via;
+}
 
 /** What the weight-gradient kernels share: bindings, and rows (tap, input channel) by columns (output channel). */
 export const weightGradientText = weightGradientTextOf('vec4f', 'vec4f');
@@ -39,7 +46,7 @@ fn pixelOf(window: Window, rows: Rows) -> vec4f {
 `;
 
 /** The same with operands of other types: halves come as words. */
-export function weightGradientTextOf(x: string, y: string): string {
+export function weightGradientTextOf(x: string, y: string, reads?: Reads): string {
   return `
 struct Params {
   h: u32, w: u32, srcC: u32,
@@ -50,8 +57,8 @@ struct Params {
 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> x: array<${x}>;
-@group(0) @binding(1) var<storage, read> y: array<${y}>;
+${reads ? vec4Input(0, 'x', reads.x) : `@group(0) @binding(0) var<storage, read> x: array<${x}>;`}
+${reads ? vec4Input(1, 'y', reads.y) : `@group(0) @binding(1) var<storage, read> y: array<${y}>;`}
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
 fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
@@ -100,7 +107,7 @@ export interface WeightGradientRung {
     windows: number,
   ) => readonly Constants[];
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
-  readonly source: (tile: Constants) => WgslSource;
+  readonly source: (tile: Constants, reads: Reads) => WgslSource;
   readonly parts: (p: Params, tiles: number, tile: Constants) => Parts;
   /** Where operands are wanted in another form: what stands between the usual ones and the product. */
   readonly convert?: (operands: WeightGradientOperands) => Conversion;
@@ -163,7 +170,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
         ...conversion?.scratch,
       };
     },
-    passes: (given, tile) => {
+    passes: (given, tile, traits) => {
       const { p, cin, cout, rows, grid, positions, conversion, split } = sizesOf(given, tile);
       const { part, parts } = split;
       const passes: Pass[] = [];
@@ -179,8 +186,13 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       const padded = cin !== p.cin || cout !== p.cout;
       const whole = padded ? 'weightPadded' : 'weight';
       passes.push(...(conversion?.passes ?? []));
+      const overlap = (p.kh * p.kw) / (p.strideY * p.strideX);
+      const reads = {
+        x: viaFor(traits, 4 * pixels * cin, overlap * grid[1]),
+        y: viaFor(traits, 4 * positions * cout, grid[0]),
+      };
       passes.push({
-        source: rung.source(tile),
+        source: rung.source(tile, reads),
         bind: {
           ...(cin !== p.cin && { x: 'xPadded' }),
           ...(cout !== p.cout && { y: 'yPadded' }),

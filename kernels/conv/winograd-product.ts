@@ -1,4 +1,5 @@
 import { ceil4 } from '../common/repitch.ts';
+import { LARGEST_COPY, requiresTextures, type Via, vec4Input } from '../common/vec4-input.ts';
 import { generated, type Pass } from '../kernel.ts';
 import {
   LANE_COLUMNS,
@@ -16,8 +17,10 @@ const ROWS = 32;
 /** What a vec4 of the left operand holds: four k of one row, or four rows at one k. */
 type LeftVectors = 'alongDepth' | 'alongRows';
 
-function productText(vectors: LeftVectors, rows: number): string {
-  return `// Winograd's products: out[b] = left[b] · right[b] for every b of n². One subgroup of 8 lanes: ${rows} rows × ${LANE_COLUMNS} columns.
+function productText(vectors: LeftVectors, rows: number, via: Via): string {
+  const panels = Math.ceil(rows / ROWS);
+  const leftLoads = vectors === 'alongDepth' ? rows / 8 : 4 * panels;
+  return `${requiresTextures(via)}// Winograd's products: out[b] = left[b] · right[b] for every b of n². One subgroup of 8 lanes: ${rows} rows × ${LANE_COLUMNS} columns.
 // Operands are read as streams: left[panel of 32 rows][b][k / 4][32 vec4 ${vectors === 'alongDepth' ? 'along k: one per row' : 'along rows: 8 per k'}], right[panel of 32 columns][b][k][8 vec4]. Pitches
 // are in vec4.
 requires immediate_address_space;
@@ -26,7 +29,7 @@ enable subgroups;
 struct Params { firstPanel: u32, rows: u32, depth: u32, leftPitch: u32, rightPitch: u32, outPanel: u32, outProduct: u32, outRow: u32 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> left: array<vec4f>;
+${vec4Input(0, 'left', via)}
 @group(0) @binding(1) var<storage, read> right: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
@@ -42,13 +45,14 @@ ${laneMultiplyAdd}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let panel = params.firstPanel + wid.x;
+  let panel = params.firstPanel + wid.x * ${panels}u;
+  let nextPanel = count.z * params.leftPitch;
   var leftAt = (panel * count.z + wid.z) * params.leftPitch + lane;
   var rightAt = (wid.y * count.z + wid.z) * params.rightPitch + lane;
 ${laneAccumulators(rows)}
   let steps = params.depth / 4u;
   for (var k = 0u; k < steps; k++) {
-${lines(vectors === 'alongDepth' ? rows / 8 : 4, '    ', (q) => `let a${q} = left[leftAt + ${8 * q}u];`)}
+${lines(leftLoads, '    ', (q) => `let a${q} = loadLeft(${q < 4 ? 'leftAt' : 'leftAt + nextPanel'} + ${8 * (q % 4)}u);`)}
 ${lines(4, '    ', (q) => `let b${q} = right[rightAt + ${8 * q}u];`)}
     leftAt += 32u;
     rightAt += 32u;
@@ -101,11 +105,13 @@ export function productsTogether(products: number, rows: number, channels: numbe
 }
 
 /**
- * `products` products of rows × depth by depth × columns; depth is a multiple of 4. A last panel that is not full
- * takes a smaller tile: 13 panels of 392 rows (8 pictures of 28×28) cost as much as 12.4.
+ * `products` products of rows × depth by depth × columns; depth is a multiple of 4. Read from a texture, tiles take two
+ * panels of rows (512@28: 23 ms instead of 27; from buffers their loads would leave the instruction cache). What rows are
+ * left over take smaller tiles: 392 rows (8 pictures of 28×28) cost as much as 400.
  */
 export function panelProduct(product: {
   readonly vectors: LeftVectors;
+  readonly textures: boolean;
   readonly products: number;
   readonly rows: number;
   readonly columns: number;
@@ -113,9 +119,13 @@ export function panelProduct(product: {
   readonly layouts: { readonly left: PanelLayout; readonly right: PanelLayout; readonly out: PanelLayout };
   readonly bind: { readonly left: string; readonly right: string; readonly out: string };
 }): Pass[] {
-  const { vectors, products, rows, columns, depth, layouts, bind } = product;
+  const { vectors, textures, products, rows, columns, depth, layouts, bind } = product;
+  // The right operand is read by few tiles; of the tall tiles' twelve loads its are four.
+  const via = textures && columns > LANE_COLUMNS && layouts.left.bytes <= LARGEST_COPY ? 'texture' : 'buffer';
   const pass = (tile: number, firstPanel: number, count: number): Pass => ({
-    source: generated(import.meta.url, `conv/winograd-product-${vectors}-${tile}`, () => productText(vectors, tile)),
+    source: generated(import.meta.url, `conv/winograd-product-${vectors}-${tile}-${via}`, () =>
+      productText(vectors, tile, via),
+    ),
     bind,
     params: {
       firstPanel,
@@ -129,8 +139,15 @@ export function panelProduct(product: {
     },
     workgroups: [count, panels(columns), products],
   });
-  const whole = Math.floor(rows / ROWS);
-  const tail = Math.ceil((rows % ROWS) / 8) * 8;
-  if (tail === 0 || tail === ROWS) return [pass(ROWS, 0, panels(rows))];
-  return [...(whole > 0 ? [pass(ROWS, 0, whole)] : []), pass(tail, whole, 1)];
+  const tiles = via === 'texture' ? [2 * ROWS, ROWS] : [ROWS];
+  const passes: Pass[] = [];
+  let done = 0;
+  for (const tile of tiles) {
+    const count = Math.floor((rows - done) / tile);
+    if (count > 0) passes.push(pass(tile, done / ROWS, count));
+    done += count * tile;
+  }
+  const tail = Math.ceil((rows - done) / 8) * 8;
+  if (tail > 0) passes.push(pass(tail, done / ROWS, 1));
+  return passes;
 }

@@ -1,4 +1,5 @@
 import { ceil4 } from '../common/repitch.ts';
+import { LARGEST_COPY } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import type { Constants, DeviceTraits, Pass, Variant } from '../kernel.ts';
 import { hasLanes } from './gather.ts';
@@ -31,14 +32,27 @@ export function tilesOf(m: TileSide, batch: number, h: number, w: number) {
 /** Tiles over a batch of h × w outputs, and how many of them go through the passes together. */
 function grid(m: TileSide, batch: number, h: number, w: number, channels: number, bytes = CHUNK_BYTES) {
   const { down, across, tiles } = tilesOf(m, batch, h, w);
-  const most = Math.max(32, bytes / (4 * (m + 2) ** 2 * 32 * panels(channels)));
-  const chunk = Math.min(tiles, Math.ceil(tiles / Math.ceil(tiles / most) / 32) * 32);
+  const most = Math.max(64, bytes / (4 * (m + 2) ** 2 * 32 * panels(channels)));
+  const chunk = Math.min(tiles, Math.ceil(tiles / Math.ceil(tiles / most) / 64) * 64);
   const chunks = Array.from({ length: Math.ceil(tiles / chunk) }, (_, i) => ({
+    i,
     firstTile: i * chunk,
     tiles: Math.min(chunk, tiles - i * chunk),
   }));
-  return { down, across, tiles, chunk, chunks };
+  return { down, across, tiles, chunks };
 }
+
+/**
+ * Each chunk's scratch under names of its own, so that a program sees when each ends: what is only read from its copy in
+ * a texture gives its room to the products.
+ */
+const scratchOf = (
+  { chunks }: ReturnType<typeof grid>,
+  layouts: (tiles: number) => Readonly<Record<string, PanelLayout>>,
+): Record<string, number> =>
+  Object.fromEntries(
+    chunks.flatMap(({ i, tiles }) => Object.entries(layouts(tiles)).map(([name, { bytes }]) => [`${name}${i}`, bytes])),
+  );
 
 /** Transforming a filter, and its gradient, costs what the products of so many tiles cost (llvmpipe, 256 and 512 channels). */
 const FILTER_TILES = 24;
@@ -88,11 +102,14 @@ function winograd(transposed: boolean): Variant<ConvParam> {
     const { dst } = sides(p);
     return grid(m, p.batch, dst.h, dst.w, Math.max(p.cin, p.cout));
   };
+  const filtersOf = (p: Params, m: TileSide) => {
+    const { src, dst } = sides(p);
+    return alongRows((m + 2) ** 2, src.channels, dst.channels);
+  };
   const layoutsOf = (p: Params, m: TileSide, tiles: number) => {
     const { src, dst } = sides(p);
     const products = (m + 2) ** 2;
     return {
-      filters: alongRows(products, src.channels, dst.channels),
       transformed: alongDepth(products, tiles, src.channels),
       products: alongRows(products, tiles, dst.channels),
     };
@@ -108,16 +125,15 @@ function winograd(transposed: boolean): Variant<ConvParam> {
     },
     scratch: (p, tile) => {
       const m = sideOf(tile);
-      const { filters, transformed, products } = layoutsOf(p, m, gridOf(p, m).chunk);
-      return { filters: filters.bytes, transformed: transformed.bytes, products: products.bytes };
+      return { filters: filtersOf(p, m).bytes, ...scratchOf(gridOf(p, m), (tiles) => layoutsOf(p, m, tiles)) };
     },
-    passes: (p, tile) => {
+    passes: (p, tile, traits) => {
       const { src, dst } = sides(p);
       const m = sideOf(tile);
       const { down, across, tiles: allTiles, chunks } = gridOf(p, m);
       const slopeOnly = isSlopeOnly(p.activation);
       const [padY, padX] = transposed ? [2 - p.paddingY, 2 - p.paddingX] : [p.paddingY, p.paddingX];
-      const { filters } = layoutsOf(p, m, 1);
+      const filters = filtersOf(p, m);
       const passes: Pass[] = [
         {
           source: filterTransform(m, transposed),
@@ -125,13 +141,13 @@ function winograd(transposed: boolean): Variant<ConvParam> {
           workgroups: [panels(dst.channels), src.channels],
         },
       ];
-      for (const { firstTile, tiles } of chunks) {
+      for (const { i, firstTile, tiles } of chunks) {
         const { transformed, products } = layoutsOf(p, m, tiles);
         const shared = { across, down, firstTile };
         passes.push(
           {
             source: inputTransform(m),
-            bind: { src: src.name },
+            bind: { src: src.name, transformed: `transformed${i}` },
             params: {
               ...{ ...shared, ...strides(transformed), allTiles, padY, padX },
               ...{ h: src.h, w: src.w, channels: src.channels / 4 },
@@ -140,16 +156,17 @@ function winograd(transposed: boolean): Variant<ConvParam> {
           },
           ...panelProduct({
             vectors: 'alongDepth',
+            textures: traits.textures,
             products: (m + 2) ** 2,
             rows: tiles,
             columns: dst.channels,
             depth: src.channels,
             layouts: { left: transformed, right: filters, out: products },
-            bind: { left: 'transformed', right: 'filters', out: 'products' },
+            bind: { left: `transformed${i}`, right: 'filters', out: `products${i}` },
           }),
           {
             source: outputTransform(m),
-            bind: { dst: dst.name },
+            bind: { products: `products${i}`, dst: dst.name },
             params: {
               ...{ ...shared, ...strides(products), slope: slopeOnly ? p.slope : 1 },
               ...{ h: dst.h, w: dst.w, channels: dst.channels / 4 },
@@ -170,9 +187,15 @@ function winograd(transposed: boolean): Variant<ConvParam> {
 export const winogradConv2d = winograd(false);
 export const winogradConv2dInputGradient = winograd(true);
 
-/** Each chunk transforms all its products back: where they are many, it takes as much of an operand as they take. */
-const weightGradientGrid = (p: Params, m: TileSide) =>
-  grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout), Math.max(CHUNK_BYTES, 4 * (m + 2) ** 2 * p.cin * p.cout));
+/**
+ * Each chunk transforms all its products back: where they are many, it takes as much of an operand as they take, or as one
+ * copy in a texture may.
+ */
+const weightGradientGrid = (p: Params, m: TileSide) => {
+  const productBytes = 4 * (m + 2) ** 2 * p.cin * p.cout;
+  const bytes = Math.max(CHUNK_BYTES, Math.min(productBytes, 0.9 * LARGEST_COPY)); // less what its layout pads
+  return grid(m, p.batch, p.oh, p.ow, Math.max(p.cin, p.cout), bytes);
+};
 
 const weightGradientLayouts = (p: Params, m: TileSide, tiles: number) => {
   const products = (m + 2) ** 2;
@@ -191,47 +214,49 @@ export const winogradConv2dWeightGradient: Variant<ConvParam> = {
   tiles: (p) => tileSides(p.batch, p.oh, p.ow),
   scratch: (p, tile) => {
     const m = sideOf(tile);
-    const { transformed, gradients, products } = weightGradientLayouts(p, m, weightGradientGrid(p, m).chunk);
-    return { transformed: transformed.bytes, gradients: gradients.bytes, products: products.bytes };
+    return scratchOf(weightGradientGrid(p, m), (tiles) => weightGradientLayouts(p, m, tiles));
   },
-  passes: (p, tile) => {
+  passes: (p, tile, traits) => {
     const m = sideOf(tile);
     const { down, across, chunks } = weightGradientGrid(p, m);
-    return chunks.flatMap(({ firstTile, tiles }): Pass[] => {
+    return chunks.flatMap(({ i, firstTile, tiles }): Pass[] => {
       // By fours: the last few of the depth are zeros.
       const depth = ceil4(tiles);
       const { transformed, gradients, products } = weightGradientLayouts(p, m, tiles);
       const shared = { across, down, firstTile, allTiles: firstTile + tiles };
       return [
-        {
-          source: inputTransform(m),
-          bind: { src: 'x' },
-          params: {
-            ...{ ...shared, ...strides(transformed), padY: p.paddingY, padX: p.paddingX },
-            ...{ h: p.h, w: p.w, channels: p.cin / 4 },
-          },
-          workgroups: [panels(p.cin), depth],
-        },
+        // A program postpones the gradients past the inputs, whose room ends with their copy in a texture.
         {
           source: gradientTransform(m),
-          bind: { src: 'y', transformed: 'gradients' },
+          bind: { src: 'y', transformed: `gradients${i}` },
           params: {
             ...{ ...shared, ...strides(gradients), padY: 0, padX: 0 },
             ...{ h: p.oh, w: p.ow, channels: p.cout / 4 },
           },
           workgroups: [panels(p.cout), depth],
         },
+        {
+          source: inputTransform(m),
+          bind: { src: 'x', transformed: `transformed${i}` },
+          params: {
+            ...{ ...shared, ...strides(transformed), padY: p.paddingY, padX: p.paddingX },
+            ...{ h: p.h, w: p.w, channels: p.cin / 4 },
+          },
+          workgroups: [panels(p.cin), depth],
+        },
         ...panelProduct({
           vectors: 'alongRows',
+          textures: traits.textures,
           products: (m + 2) ** 2,
           rows: p.cin,
           columns: p.cout,
           depth,
           layouts: { left: transformed, right: gradients, out: products },
-          bind: { left: 'transformed', right: 'gradients', out: 'products' },
+          bind: { left: `transformed${i}`, right: `gradients${i}`, out: `products${i}` },
         }),
         {
           source: filterGradient(m),
+          bind: { products: `products${i}` },
           params: { channels: p.cout / 4, fresh: firstTile === 0 ? 1 : 0 },
           workgroups: [p.cin, panels(p.cout)],
         },

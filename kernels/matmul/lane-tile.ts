@@ -8,7 +8,7 @@
 /** Columns of a tile. */
 export const LANE_COLUMNS = 32;
 
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+export const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** `text(i)` for i = 0 … n − 1, one per line. */
 export const lines = (n: number, indent: string, text: (i: number) => string): string =>
@@ -51,12 +51,12 @@ export const laneStepByRow = (rows: number): string =>
     .map((i) => `c${i} = multiplyAdd(c${i}, ${namedLane(`a${i >> 3}`, i & 7)}, b0, b1, b2, b3);`)
     .join('\n    ');
 
-/** Left operand a_0 … a_3: one k each, lane l holds rows 4l … 4l + 3. */
+/** Left operand a_0 … a_3: one k each, lane l holds rows 4l … 4l + 3; a_4 … a_7 hold the next 32 rows. */
 export const laneStepByDepth = (rows: number, fromLane = namedLane): string =>
   range(rows)
     .map((i) => {
       // Four scalars and no more at a time: with the four columns and the accumulator they just fit the registers.
-      const factors = range(4).map((k) => fromLane(`a${k}[${i % 4}]`, i >> 2));
+      const factors = range(4).map((k) => fromLane(`a${(i >> 5) * 4 + k}[${i % 4}]`, (i >> 2) & 7));
       return `c${i} = multiplyAdd(c${i}, vec4f(${factors.join(', ')}), b0, b1, b2, b3);`;
     })
     .join('\n    ');

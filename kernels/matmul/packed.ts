@@ -1,4 +1,5 @@
 import { ceil4, repitch } from '../common/repitch.ts';
+import { requiresTextures, type Via, vec4Input } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { generated, type Pass, type Variant } from '../kernel.ts';
 import { LANE_COLUMNS, laneAccumulators, laneMultiplyAdd, laneStepByDepth, laneStore, lines } from './lane-tile.ts';
@@ -74,9 +75,13 @@ ${lines(4, '  ', (j) => `packed[at + ${8 * j}u] = ${alongK ? `vec4f(v0[${j}], v1
 }
 `;
 
-const productText =
-  (): string => `// matmul: out[b] = f(left[b] · right[b] + bias) of packed operands [matrix][panel][k][32], one subgroup of 8 lanes per tile of
-// ${PANEL} × ${LANE_COLUMNS}. Strides and the pitch are in vec4; k is a multiple of 4.
+/** Rows of a tile: two panels, unless the loads of their operands would leave the instruction cache. */
+const tileRows = (via: Via): number => (via === 'texture' ? 2 * PANEL : PANEL);
+
+const productText = (
+  via: Via,
+): string => `${requiresTextures(via)}// matmul: out[b] = f(left[b] · right[b] + bias) of packed operands [matrix][panel][k][32], one subgroup of 8 lanes per tile of
+// ${tileRows(via)} × ${LANE_COLUMNS}. Strides and the pitch are in vec4; k is a multiple of 4.
 requires immediate_address_space;
 enable subgroups;
 
@@ -87,8 +92,8 @@ struct Params {
 }
 var<immediate> params: Params;
 
-@group(0) @binding(0) var<storage, read> left: array<vec4f>;
-@group(0) @binding(1) var<storage, read> right: array<vec4f>;
+${vec4Input(0, 'left', via)}
+${vec4Input(1, 'right', via)}
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 
@@ -109,19 +114,19 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let outer = wid.z / params.inner;
   let inner = wid.z % params.inner;
   let panel = params.k * 8u;
-  let leftAt = outer * params.leftOuter + inner * params.leftInner + wid.x * panel + lane;
+  let leftAt = outer * params.leftOuter + inner * params.leftInner + wid.x * ${tileRows(via) / PANEL}u * panel + lane;
   let rightAt = outer * params.rightOuter + inner * params.rightInner + wid.y * panel + lane;
-${laneAccumulators(PANEL)}
+${laneAccumulators(tileRows(via))}
   for (var k = 0u; k < params.k; k += 4u) {
-${lines(4, '    ', (q) => `let a${q} = left[leftAt + 8u * k + ${8 * q}u];`)}
-${lines(4, '    ', (q) => `let b${q} = right[rightAt + 8u * k + ${8 * q}u];`)}
-    ${laneStepByDepth(PANEL)}
+${lines(tileRows(via) / 8, '    ', (q) => `let a${q} = loadLeft(${q < 4 ? 'leftAt' : 'leftAt + panel'} + 8u * k + ${8 * (q % 4)}u);`)}
+${lines(4, '    ', (q) => `let b${q} = loadRight(rightAt + 8u * k + ${8 * q}u);`)}
+    ${laneStepByDepth(tileRows(via))}
   }
-  firstRow = wid.x * ${PANEL}u;
+  firstRow = wid.x * ${tileRows(via)}u;
   outAt = (wid.z * params.m + firstRow) * params.outPitch + column;
   inside = column < params.outPitch;
   let start = bias[column];
-${laneStore(PANEL, ' + start')}
+${laneStore(tileRows(via), ' + start')}
 }
 `;
 
@@ -139,7 +144,8 @@ export const packedMatmul: Variant = {
     ...Object.fromEntries(operands(p).map((o) => [`${o.side}Packed`, packedBytes(o)])),
     ...(p.n % 4 !== 0 && { outPadded: 4 * p.batch * p.m * ceil4(p.n) }),
   }),
-  passes: (p) => {
+  passes: (p, _tile, traits) => {
+    const via: Via = traits.textures ? 'texture' : 'buffer';
     const [left, right] = operands(p);
     const [k, n] = [ceil4(p.k), ceil4(p.n)];
     const pack = (o: Operand): Pass => {
@@ -154,7 +160,7 @@ export const packedMatmul: Variant = {
     const slopeOnly = isSlopeOnly(p.activation);
     const size = (o: Operand): number => 8 * panels(o) * k;
     const product: Pass = {
-      source: generated(import.meta.url, 'matmul/packed', productText),
+      source: generated(import.meta.url, `matmul/packed-${via}`, () => productText(via)),
       bind: { left: 'leftPacked', right: 'rightPacked', out: p.n % 4 === 0 ? 'out' : 'outPadded' },
       params: {
         k,
@@ -165,7 +171,7 @@ export const packedMatmul: Variant = {
         rightInner: p.rightInner * size(right),
         slope: slopeOnly ? p.slope : 1,
       },
-      workgroups: [panels(left), panels(right), p.batch],
+      workgroups: [Math.ceil(p.m / tileRows(via)), panels(right), p.batch],
     };
     const rows = p.batch * p.m;
     const cut = repitch('outPadded', 'out', { matrices: 1, rows, columns: n, toRows: rows, toColumns: p.n });
