@@ -172,6 +172,24 @@ describe('places', () => {
     for (const one of [a, b, c, out]) one.release();
   });
 
+  it('copies as soon as the numbers are there, and where nothing else needs the place', () => {
+    const [a, b, out] = [storage(LINE), storage(LINE), storage(LINE)];
+    const list = [
+      dispatch([b], out), // stands in the place until here
+      dispatch([], a),
+      dispatch([], out),
+      dispatch([a], out),
+      dispatch([], out),
+      dispatch([b], out),
+    ];
+    const textures = new TextureCopies(device.memory);
+    textures.reserve(list);
+    const staged = textures.stage(list);
+    expect(staged.map(({ copies }) => copies.map((copy) => copy.storage))).toEqual([[b], [], [a], [], [b], []]);
+    expect(lifetimes(staged).get(a)).toMatchObject({ first: 2, last: 3 });
+    textures.dispose();
+  });
+
   it('pushes out a small input that stands in the only place for a large one', () => {
     const [small, large, out] = [1, 4, 1].map((lines) => storage(lines * LINE));
     const list = [dispatch([large, small], out), dispatch([small], out), dispatch([large, small], out)];
