@@ -21,12 +21,17 @@ function productText(vectors: LeftVectors, rows: number, via: Via): string {
   const panels = Math.ceil(rows / ROWS);
   const leftLoads = vectors === 'alongDepth' ? rows / 8 : 4 * panels;
   return `${requiresTextures(via)}// Winograd's products: out[b] = left[b] · right[b] for every b of n². One subgroup of 8 lanes: ${rows} rows × ${LANE_COLUMNS} columns.
-// Operands are read as streams: left[panel of 32 rows][b][k / 4][32 vec4 ${vectors === 'alongDepth' ? 'along k: one per row' : 'along rows: 8 per k'}], right[panel of 32 columns][b][k][8 vec4]. Pitches
-// are in vec4.
+// Of a panel of 32 rows or columns, four k are 32 vec4 in a row: of left ${vectors === 'alongDepth' ? 'one per row, along k' : 'eight per k, along the rows'}, of right eight per k.
+// Strides are in vec4.
 requires immediate_address_space;
 enable subgroups;
 
-struct Params { firstPanel: u32, rows: u32, depth: u32, leftPitch: u32, rightPitch: u32, outPanel: u32, outProduct: u32, outRow: u32 }
+struct Params {
+  firstPanel: u32, rows: u32, depth: u32,
+  leftPanel: u32, leftProduct: u32, leftFour: u32,
+  rightPanel: u32, rightProduct: u32, rightFour: u32,
+  outPanel: u32, outProduct: u32, outRow: u32,
+}
 var<immediate> params: Params;
 
 ${vec4Input(0, 'left', via)}
@@ -44,18 +49,17 @@ fn store(i: u32, value: vec4f) {
 ${laneMultiplyAdd}
 
 @compute @workgroup_size(8)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let panel = params.firstPanel + wid.x * ${panels}u;
-  let nextPanel = count.z * params.leftPitch;
-  var leftAt = (panel * count.z + wid.z) * params.leftPitch + lane;
-  var rightAt = (wid.y * count.z + wid.z) * params.rightPitch + lane;
+  var leftAt = panel * params.leftPanel + wid.z * params.leftProduct + lane;
+  var rightAt = wid.y * params.rightPanel + wid.z * params.rightProduct + lane;
 ${laneAccumulators(rows)}
   let steps = params.depth / 4u;
   for (var k = 0u; k < steps; k++) {
-${lines(leftLoads, '    ', (q) => `let a${q} = loadLeft(${q < 4 ? 'leftAt' : 'leftAt + nextPanel'} + ${8 * (q % 4)}u);`)}
+${lines(leftLoads, '    ', (q) => `let a${q} = loadLeft(${q < 4 ? 'leftAt' : 'leftAt + params.leftPanel'} + ${8 * (q % 4)}u);`)}
 ${lines(4, '    ', (q) => `let b${q} = right[rightAt + ${8 * q}u];`)}
-    leftAt += 32u;
-    rightAt += 32u;
+    leftAt += params.leftFour;
+    rightAt += params.rightFour;
     ${vectors === 'alongDepth' ? laneStepByRow(rows) : laneStepByDepth(rows)}
   }
   firstRow = panel * ${ROWS}u;
@@ -68,13 +72,14 @@ ${laneStore(rows)}
 export const panels = (n: number): number => Math.ceil(n / 32);
 
 /**
- * Where a number stands in an operand or a result: [panel][product b][row][lane] and the like, as strides in vec4, and
- * the bytes of the whole. Strides from product to product are kept off multiples of 4 KiB: a tile's n² numbers are
- * written or read together and would fall into the same lines of a core's first cache.
+ * Where a number stands in an operand or a result: strides in vec4 over panels, products and rows, and the bytes of the
+ * whole. No stride is a multiple of 4 KiB: what is written or read together would fall into the same lines of a core's
+ * first cache.
  */
 export interface PanelLayout {
-  /** 32 rows on. */
+  /** `group` rows on. */
   readonly block: number;
+  readonly group: number;
   readonly row: number;
   /** 32 channels on. */
   readonly panel: number;
@@ -88,21 +93,36 @@ export interface PanelLayout {
 export function alongDepth(products: number, rows: number, channels: number): PanelLayout {
   const product = 256 * panels(channels) + 4;
   const block = products * product;
-  return { block, row: 1, panel: 256, lane: 32, product, bytes: 16 * block * panels(rows) };
+  return { block, group: 32, row: 1, panel: 256, lane: 32, product, bytes: 16 * block * panels(rows) };
 }
 
 /** Rows by channels with the rows as depth, and results: [panel of 32 channels][product][row][channel / 4]. */
 export function alongRows(products: number, rows: number, channels: number): PanelLayout {
   const product = 8 * (ceil4(rows) + 1);
   const panel = products * product;
-  return { block: 256, row: 8, panel, lane: 1, product, bytes: 16 * panel * panels(channels) };
+  return { block: 256, group: 32, row: 8, panel, lane: 1, product, bytes: 16 * panel * panels(channels) };
+}
+
+/**
+ * The same for many rows of few bytes in each product: [panel of 32 channels][four rows][product][row][channel / 4]. A
+ * row's n² numbers stand in some 40 KB; strewn over as many pages, each store of the filters' transform waited (512 × 512:
+ * 13.8 ms instead of 12.0). Operands of the weight gradients gain less, and their products lose as much.
+ */
+export function inFours(products: number, rows: number, channels: number): PanelLayout {
+  const block = 32 * products + 8;
+  const panel = (ceil4(rows) / 4) * block;
+  return { block, group: 4, row: 8, panel, lane: 1, product: 32, bytes: 16 * panel * panels(channels) };
 }
 
 /** Results whose next reader takes one row's products together, and only few times: [panel of 32 channels][row][product][channel / 4]. */
 export function productsTogether(products: number, rows: number, channels: number): PanelLayout {
   const row = 8 * products;
-  return { block: 32 * row, row, panel: rows * row, lane: 1, product: 8, bytes: 16 * rows * row * panels(channels) };
+  const panel = rows * row;
+  return { block: 32 * row, group: 32, row, panel, lane: 1, product: 8, bytes: 16 * panel * panels(channels) };
 }
+
+/** Four rows on, from one of whose number is a multiple of four. */
+const fourRows = ({ block, group, row }: PanelLayout): number => (group === 4 ? block : 4 * row);
 
 /**
  * `products` products of rows × depth by depth × columns; depth is a multiple of 4. Read from a texture, tiles take two
@@ -131,8 +151,13 @@ export function panelProduct(product: {
       firstPanel,
       rows,
       depth,
-      leftPitch: layouts.left.product,
-      rightPitch: layouts.right.product,
+      // Rows of left are panels where k runs along its channels, else the channels are.
+      leftPanel: vectors === 'alongDepth' ? layouts.left.block : layouts.left.panel,
+      leftProduct: layouts.left.product,
+      leftFour: vectors === 'alongDepth' ? layouts.left.lane : fourRows(layouts.left),
+      rightPanel: layouts.right.panel,
+      rightProduct: layouts.right.product,
+      rightFour: fourRows(layouts.right),
       outPanel: layouts.out.panel,
       outProduct: layouts.out.product,
       outRow: layouts.out.row,

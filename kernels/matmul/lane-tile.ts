@@ -53,13 +53,22 @@ export const laneStepByRow = (rows: number): string =>
 
 /** Left operand a_0 … a_3: one k each, lane l holds rows 4l … 4l + 3; a_4 … a_7 hold the next 32 rows. */
 export const laneStepByDepth = (rows: number, fromLane = namedLane): string =>
-  range(rows)
+  byComponent(rows)
     .map((i) => {
       // Four scalars and no more at a time: with the four columns and the accumulator they just fit the registers.
       const factors = range(4).map((k) => fromLane(`a${(i >> 5) * 4 + k}[${i % 4}]`, (i >> 2) & 7));
       return `c${i} = multiplyAdd(c${i}, vec4f(${factors.join(', ')}), b0, b1, b2, b3);`;
     })
     .join('\n    ');
+
+/**
+ * Rows whose factors come from the same component of `a` one after the other: row by row, all sixteen components would be
+ * in use at once, and be read from memory (Winograd's products of 64 rows, weight gradient of 512@28: 72 ms instead of 57).
+ */
+const byComponent = (rows: number): number[] => {
+  const key = (i: number): number => (i >> 5) * 128 + (i % 4) * 32 + (i & 31);
+  return range(rows).sort((i, j) => key(i) - key(j));
+};
 
 export const laneStore = (rows: number, plus = ''): string =>
   range(rows)
