@@ -67,7 +67,15 @@ export interface Pass {
   readonly params?: Readonly<Record<string, number>>;
   /** Buffers bound under another name, WGSL's to the call's: a second pass may read the first's `partial` as `x`. '' binds zeros. */
   readonly bind?: Readonly<Record<string, string>>;
+  /** Of what the text reads from a texture, the part that is copied there: the texture begins with the buffer's vec4 `first`. */
+  readonly slices?: Readonly<Record<string, Slice>>;
   readonly workgroups: readonly [x: number, y?: number, z?: number];
+}
+
+/** Some vec4 of a buffer. */
+export interface Slice {
+  readonly first: number;
+  readonly count: number;
 }
 
 /** One rung of the ladder. */

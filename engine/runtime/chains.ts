@@ -64,6 +64,7 @@ async function fused({ dispatches, steps, inputs }: Chain, shaders: Shaders): Pr
     shader,
     immediates,
     storages: [...inputs, ...written(last)],
+    slices: [],
     variant: `chain of ${steps.length}`,
     cost: {
       flops: dispatches.reduce((sum, { cost }) => sum + cost.flops, 0),

@@ -224,21 +224,21 @@ export class Device {
 
   /** Gives a dispatch its buffers and textures. */
   bind({ dispatch, textures, copies }: Staged): BoundDispatch {
-    const entries = dispatch.shader.bindings.map(({ index, texture }, i): GPUBindGroupEntry => {
-      const storage = dispatch.storages[i];
+    const entries = dispatch.shader.bindings.map(({ index }, i): GPUBindGroupEntry => {
+      const [storage, texture] = [dispatch.storages[i], textures[i]];
+      if (texture) return { binding: index, resource: texture.createView() };
       if (!storage) return { binding: index, resource: { buffer: this.#zeros } };
-      const copy = texture ? textures.get(storage) : undefined;
-      return { binding: index, resource: copy ? copy.createView() : this.#place(storage) };
+      const { offset, bytes } = storage;
+      return { binding: index, resource: { buffer: this.memory.materialise(storage), offset, size: bytes } };
     });
     return {
       dispatch,
       bindGroup: this.gpu.createBindGroup({ layout: dispatch.shader.layout, entries }),
-      copies: copies.map(({ storage, texture }) => ({ ...this.#place(storage), texture })),
+      copies: copies.map(({ storage, offset, size, texture }) => {
+        const buffer = this.memory.materialise(storage);
+        return { buffer, offset: storage.offset + offset, size, texture };
+      }),
     };
-  }
-
-  #place(storage: Storage): { buffer: GPUBuffer; offset: number; size: number } {
-    return { buffer: this.memory.materialise(storage), offset: storage.offset, size: storage.bytes };
   }
 
   /** Encodes and submits dispatches, in one pass, or one pass each when profiling. */

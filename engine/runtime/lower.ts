@@ -1,4 +1,4 @@
-import type { Kernel } from '../../kernels/kernel.ts';
+import type { Kernel, Slice } from '../../kernels/kernel.ts';
 import { KernelError } from '../errors.ts';
 import { HostScalar, type KernelCall } from './commands.ts';
 import { type Memory, Storage } from './memory.ts';
@@ -16,6 +16,8 @@ export interface Dispatch {
   readonly shader: CompiledShader;
   /** In the order of `shader.bindings`; `undefined` binds zeros. */
   readonly storages: readonly (Storage | undefined)[];
+  /** In the same order: what is read of a storage from a texture, where that is not all. */
+  readonly slices: readonly (Slice | undefined)[];
   readonly immediates: DataView<ArrayBuffer> | undefined;
   readonly dynamic: readonly { readonly offset: number; readonly type: string; readonly slot: HostSlot }[];
   readonly workgroups: readonly [number, number, number];
@@ -99,6 +101,7 @@ export async function lowerCall(
       return {
         shader,
         storages,
+        slices: shader.bindings.map(({ name }) => pass.slices?.[name]),
         immediates,
         dynamic,
         workgroups: [x, y, z],

@@ -32,12 +32,12 @@ function withoutRepeats(dispatches: readonly Dispatch[], isTemporary: IsTemporar
       dispatch = { ...dispatch, storages: dispatch.storages.map((s) => s && (stands.get(s) ?? s)) };
     }
     if (isPure(dispatch, writers, isTemporary) && written(dispatch).every((s) => s.bytes <= LARGEST)) {
-      const { shader, storages, immediates, workgroups } = dispatch;
+      const { shader, storages, slices, immediates, workgroups } = dispatch;
       const inputs = storages.map((s, i) =>
         shader.bindings[i].readOnly ? (s ? `${id(s)}@${lastWriter.get(s)}` : 'zeros') : 'out',
       );
       const numbers = immediates ? new Uint32Array(immediates.buffer) : '';
-      const key = `${id(shader)}|${workgroups}|${numbers}|${inputs}`;
+      const key = `${id(shader)}|${workgroups}|${numbers}|${inputs}|${JSON.stringify(slices)}`;
       const earlier = done.get(key);
       if (earlier) {
         const same = written(earlier);

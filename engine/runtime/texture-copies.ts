@@ -4,19 +4,25 @@ import { written } from './dataflow.ts';
 import type { Dispatch } from './lower.ts';
 import type { Memory, Storage } from './memory.ts';
 
-/** A dispatch, and what is copied into textures before it. */
-export interface Staged {
-  readonly dispatch: Dispatch;
-  readonly textures: ReadonlyMap<Storage, GPUTexture>;
-  readonly copies: readonly Copy[];
+/** What a dispatch reads from a texture: some bytes of a storage. */
+interface Part {
+  readonly storage: Storage;
+  readonly offset: number;
+  readonly size: number;
 }
 
-interface Copy {
-  readonly storage: Storage;
+interface Copy extends Part {
   readonly texture: GPUTexture;
 }
 
-/** The same when the storage has its buffer. */
+/** A dispatch, its textures in the order of its bindings, and what is copied into textures before it. */
+export interface Staged {
+  readonly dispatch: Dispatch;
+  readonly textures: readonly (GPUTexture | undefined)[];
+  readonly copies: readonly Copy[];
+}
+
+/** A copy when the storage has its buffer. */
 export interface TextureCopy {
   readonly buffer: GPUBuffer;
   readonly offset: number;
@@ -44,19 +50,34 @@ export function encodeCopy(encoder: GPUCommandEncoder, { buffer, offset, size, t
 interface Place {
   readonly texture: GPUTexture;
   readonly bytes: number;
-  /** Whose numbers stand in it. */
-  holds: Storage | undefined;
+  /** What stands in it. */
+  holds: Part | undefined;
 }
 
-const textureInputs = ({ shader, storages }: Dispatch): Storage[] => [
-  ...new Set(storages.filter((s, i): s is Storage => s !== undefined && shader.bindings[i].texture)),
-];
+const partOf = ({ shader, storages, slices }: Dispatch, i: number): Part | undefined => {
+  const [storage, slice] = [storages[i], slices[i]];
+  if (!storage || !shader.bindings[i].texture) return undefined;
+  return slice
+    ? { storage, offset: TEXEL * slice.first, size: TEXEL * slice.count }
+    : { storage, offset: 0, size: storage.bytes };
+};
+
+const same = (a: Part | undefined, b: Part): boolean =>
+  a?.storage === b.storage && a.offset === b.offset && a.size === b.size;
+
+/** What a dispatch reads from textures, each part once, the largest first. */
+function partsOf(dispatch: Dispatch): Part[] {
+  const parts: Part[] = [];
+  dispatch.storages.forEach((_, i) => {
+    const part = partOf(dispatch, i);
+    if (part && !parts.some((other) => same(other, part))) parts.push(part);
+  });
+  return parts.sort((a, b) => b.size - a.size);
+}
 
 /** Whether the dispatch, or a copy before it, needs the copy's texture. */
 const uses = ({ textures, copies }: Staged, { texture }: Copy): boolean =>
-  [...textures.values()].includes(texture) || copies.some((other) => other.texture === texture);
-
-const bySize = (a: { bytes: number }, b: { bytes: number }): number => b.bytes - a.bytes;
+  textures.includes(texture) || copies.some((other) => other.texture === texture);
 
 /**
  * The textures that a list of dispatches reads buffers through: as many as one dispatch needs at once, each as large as
@@ -78,9 +99,7 @@ export class TextureCopies {
   reserve(dispatches: readonly Dispatch[]): void {
     const needed: number[] = [];
     for (const dispatch of dispatches) {
-      for (const [i, { bytes }] of textureInputs(dispatch).sort(bySize).entries()) {
-        needed[i] = Math.max(needed[i] ?? 0, bytes);
-      }
+      for (const [i, { size }] of partsOf(dispatch).entries()) needed[i] = Math.max(needed[i] ?? 0, size);
     }
     if (needed.every((bytes, i) => bytes <= (this.#places[i]?.bytes ?? 0))) return;
     const bytes = needed.map((n, i) => LINE * Math.ceil(Math.max(n, this.#places[i]?.bytes ?? 0) / LINE));
@@ -107,28 +126,30 @@ export class TextureCopies {
   }
 
   #stage(dispatch: Dispatch) {
-    const textures = new Map<Storage, GPUTexture>();
     const copies: Copy[] = [];
-    const inputs = textureInputs(dispatch).sort(bySize);
-    const standing = new Set(inputs.flatMap((s) => this.#places.find(({ holds }) => holds === s) ?? []));
+    const parts = partsOf(dispatch);
+    const standing = new Set(parts.flatMap((part) => this.#places.find(({ holds }) => same(holds, part)) ?? []));
     const used = new Set<Place>();
     // The larger first: what is pushed out for them finds another place that is large enough.
-    for (const storage of inputs) {
-      const fits = (p: Place): boolean => p.bytes >= storage.bytes && !used.has(p);
+    for (const part of parts) {
+      const fits = (p: Place): boolean => p.bytes >= part.size && !used.has(p);
       const place =
-        this.#places.find(({ holds }) => holds === storage) ??
+        this.#places.find(({ holds }) => same(holds, part)) ??
         this.#places.findLast((p) => fits(p) && !standing.has(p)) ??
         this.#places.findLast(fits);
-      if (!place) throw new KernelError(`${dispatch.kernel.name}: no texture was reserved for ${storage.label}.`);
-      if (place.holds !== storage) {
-        copies.push({ storage, texture: place.texture });
-        place.holds = storage;
+      if (!place) throw new KernelError(`${dispatch.kernel.name}: no texture was reserved for ${part.storage.label}.`);
+      if (!same(place.holds, part)) {
+        copies.push({ ...part, texture: place.texture });
+        place.holds = part;
       }
       used.add(place);
-      textures.set(storage, place.texture);
     }
+    const textures = dispatch.storages.map((_, i) => {
+      const part = partOf(dispatch, i);
+      return part && this.#places.find(({ holds }) => same(holds, part))?.texture;
+    });
     for (const storage of written(dispatch)) {
-      for (const place of this.#places) if (place.holds === storage) place.holds = undefined;
+      for (const place of this.#places) if (place.holds?.storage === storage) place.holds = undefined;
     }
     return { dispatch, textures, copies };
   }

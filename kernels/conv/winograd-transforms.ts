@@ -1,3 +1,4 @@
+import { requiresTextures, type Via, vec4Input } from '../common/vec4-input.ts';
 import { generated, type WgslSource } from '../kernel.ts';
 import {
   algorithms,
@@ -58,16 +59,36 @@ ${lines(q, (j) => `    ${store('i', j, `v${j}`)}`)}
   }`;
 }
 
+/**
+ * A load of vec4 from a buffer is so many instructions that its misses do not overlap with the next one's: so one number of
+ * every cache line, two per pixel, is read first, eight lines in a load (512@28 while others press on the memory: 26 ms
+ * instead of 35). It must seem to matter, and never does: there are always channels.
+ */
+const touchText = (
+  size: number,
+): string => `fn touch(pictureAt: i32, top: i32, left: i32, channel: u32, lane: u32) -> f32 {
+  let at = min(channel + lane % 2u * 4u, params.channels - 1u);
+  var sum = 0.0;
+  for (var r = 0; r < ${size}; r++) {
+    let line = (pictureAt + clamp(top + r, 0, i32(params.h) - 1)) * i32(params.w);
+    for (var k = 0; k < ${size}; k += 4) {
+      sum += src[u32(line + clamp(left + k + i32(lane / 2u), 0, i32(params.w) - 1)) * params.channels + at].x;
+    }
+  }
+  return sum;
+}
+`;
+
 /** Pixels of a tile, spread to n² numbers: of the inputs it sees (Bᵀ d B), or of the gradient of its outputs (A ∂Y Aᵀ). */
-function spreadText(m: TileSide, gradient: boolean): string {
+function spreadText(m: TileSide, gradient: boolean, via: Via): string {
   const { input, output } = algorithms[m];
   const matrix = gradient ? transpose(output) : input;
   const n = m + 2;
   return `// Winograd transform of ${gradient ? `output gradients: W = A ∂Y Aᵀ of a tile's ${m} × ${m} pixels` : `inputs: V = Bᵀ d B of the ${n} × ${n} pixels that a tile's ${m} × ${m} outputs see`}, zeros outside.
 // One subgroup of 8 lanes: a tile, 32 channels. Tiles past the last are zeros.
-requires immediate_address_space;
-${tileText(m, 'allTiles: u32, padY: i32, padX: i32')}
-@group(0) @binding(0) var<storage, read> src: array<vec4f>;
+${requiresTextures(via)}requires immediate_address_space;
+${tileText(m, 'allTiles: u32, padY: i32, padX: i32, first: u32')}
+${vec4Input(0, 'src', via)}
 @group(0) @binding(1) var<storage, read_write> transformed: array<vec4f>;
 
 @compute @workgroup_size(8)
@@ -81,33 +102,20 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let pictureAt = i32(tile.picture * params.h);
 ${lines(matrix[0].length, (k) => `  let hit${k} = exists && left + ${k} >= 0 && left + ${k} < i32(params.w);`)}
   let out = placeOf(wid.y, wid.x, lane);
-  let start = select(vec4f(0.0), vec4f(touch(pictureAt, top, left, wid.x * 8u, lane)), params.channels == 0u);
+${via === 'buffer' ? '  let start = select(vec4f(0.0), vec4f(touch(pictureAt, top, left, wid.x * 8u, lane)), params.channels == 0u);' : ''}
 ${transformText(
   matrix,
   (r, k) => `pixel(pictureAt, top + i32(${r}), left + ${k}, channel, hit${k})`,
-  (i, j, value) => `transformed[(${n}u * ${i} + ${j}u) * params.product + out] = start + ${value};`,
+  (i, j, value) =>
+    `transformed[(${n}u * ${i} + ${j}u) * params.product + out] = ${via === 'buffer' ? 'start + ' : ''}${value};`,
 )}
 }
 
-// A load of vec4 is so many instructions that its misses do not overlap with the next one's: so one number of every cache line,
-// two per pixel, is read first, eight lines in a load (512@28 while others press on the memory: 26 ms instead of 35). It must
-// seem to matter, and never does: there are always channels.
-fn touch(pictureAt: i32, top: i32, left: i32, channel: u32, lane: u32) -> f32 {
-  let at = min(channel + lane % 2u * 4u, params.channels - 1u);
-  var sum = 0.0;
-  for (var r = 0; r < ${matrix[0].length}; r++) {
-    let line = (pictureAt + clamp(top + r, 0, i32(params.h) - 1)) * i32(params.w);
-    for (var k = 0; k < ${matrix[0].length}; k += 4) {
-      sum += src[u32(line + clamp(left + k + i32(lane / 2u), 0, i32(params.w) - 1)) * params.channels + at].x;
-    }
-  }
-  return sum;
-}
-
+${via === 'buffer' ? touchText(matrix[0].length) : ''}
 fn pixel(pictureAt: i32, y: i32, x: i32, channel: u32, inLine: bool) -> vec4f {
   let hit = inLine && y >= 0 && y < i32(params.h);
-  let at = select(0u, u32((pictureAt + y) * i32(params.w) + x) * params.channels + channel, hit);
-  return select(vec4f(0.0), src[at], hit);
+  let at = select(params.first, u32((pictureAt + y) * i32(params.w) + x) * params.channels + channel, hit);
+  return select(vec4f(0.0), loadSrc(at - params.first), hit);
 }
 `;
 }
@@ -220,11 +228,13 @@ fn keep(at: u32, value: vec4f, fresh: bool) {
 `;
 }
 
-const source = (name: string, m: TileSide, text: () => string): WgslSource =>
+const source = (name: string, m: TileSide | string, text: () => string): WgslSource =>
   generated(import.meta.url, `conv/winograd-${name}-${m}`, text);
 
-export const inputTransform = (m: TileSide) => source('input', m, () => spreadText(m, false));
-export const gradientTransform = (m: TileSide) => source('gradient', m, () => spreadText(m, true));
+export const inputTransform = (m: TileSide, via: Via) =>
+  source('input', `${m}-${via}`, () => spreadText(m, false, via));
+export const gradientTransform = (m: TileSide, via: Via) =>
+  source('gradient', `${m}-${via}`, () => spreadText(m, true, via));
 export const outputTransform = (m: TileSide) => source('output', m, () => outputText(m));
 export const filterTransform = (m: TileSide, turned: boolean) =>
   source(turned ? 'filter-turned' : 'filter', m, () => filterText(m, turned));

@@ -1,7 +1,7 @@
 import { ceil4 } from '../common/repitch.ts';
-import { LARGEST_COPY } from '../common/vec4-input.ts';
+import { LARGEST_COPY, type Via } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
-import type { Constants, DeviceTraits, Pass, Variant } from '../kernel.ts';
+import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kernel.ts';
 import { hasLanes } from './gather.ts';
 import type { ConvParam } from './geometry.ts';
 import { TILE_SIDES, type TileSide } from './winograd-algorithms.ts';
@@ -63,6 +63,49 @@ const scratchOf = (
   Object.fromEntries(
     chunks.flatMap(({ i, tiles }) => Object.entries(layouts(tiles)).map(([name, { bytes }]) => [`${name}${i}`, bytes])),
   );
+
+/** The pixels that a transform reads, and how: those of a picture's planes that windows of `size` at its tiles meet. */
+interface Pixels {
+  readonly name: string;
+  readonly h: number;
+  readonly w: number;
+  readonly channels: number;
+  readonly size: number;
+  readonly padY: number;
+  readonly padX: number;
+}
+
+/** The transform of a chunk's pixels. Its lines are one part of the buffer, which goes through a texture where that may be. */
+function spread(
+  transform: (m: TileSide, via: Via) => WgslSource,
+  m: TileSide,
+  pixels: Pixels,
+  { down, across }: { readonly down: number; readonly across: number },
+  { firstTile, tiles }: { readonly firstTile: number; readonly tiles: number },
+  to: { readonly name: string; readonly layout: PanelLayout; readonly rows: number },
+  traits: DeviceTraits,
+): Pass {
+  const { name, h, w, size, padY, padX } = pixels;
+  const channels = pixels.channels / 4;
+  const lineOf = (tile: number, y: number): number => {
+    const top = (Math.floor(tile / across) % down) * m - padY;
+    return Math.floor(tile / (down * across)) * h + Math.min(Math.max(top + y, 0), h - 1);
+  };
+  const [from, last] = [lineOf(firstTile, 0), lineOf(firstTile + tiles - 1, size - 1)];
+  const slice = { first: from * w * channels, count: (last + 1 - from) * w * channels };
+  const via = traits.textures && 16 * slice.count <= LARGEST_COPY ? 'texture' : 'buffer';
+  return {
+    source: transform(m, via),
+    bind: { src: name, transformed: to.name },
+    params: {
+      // Of the rows past the last tile come zeros.
+      ...{ ...strides(to.layout), across, down, firstTile, allTiles: firstTile + tiles, padY, padX },
+      ...{ h, w, channels, first: via === 'texture' ? slice.first : 0 },
+    },
+    ...(via === 'texture' && { slices: { src: slice } }),
+    workgroups: [panels(pixels.channels), to.rows],
+  };
+}
 
 /** Transforming a filter, and its gradient, costs what the products of so many tiles cost (llvmpipe, 256 and 512 channels). */
 const FILTER_TILES = 24;
@@ -140,7 +183,8 @@ function winograd(transposed: boolean): Variant<ConvParam> {
     passes: (p, tile, traits) => {
       const { src, dst } = sides(p);
       const m = sideOf(tile);
-      const { down, across, tiles: allTiles, chunks } = gridOf(p, m);
+      const tileGrid = gridOf(p, m);
+      const { down, across, chunks } = tileGrid;
       const slopeOnly = isSlopeOnly(p.activation);
       const [padY, padX] = transposed ? [2 - p.paddingY, 2 - p.paddingX] : [p.paddingY, p.paddingX];
       const filters = filtersOf(p, m);
@@ -151,19 +195,20 @@ function winograd(transposed: boolean): Variant<ConvParam> {
           workgroups: [src.channels, panels(dst.channels)],
         },
       ];
-      for (const { i, firstTile, tiles } of chunks) {
+      for (const chunk of chunks) {
+        const { i, firstTile, tiles } = chunk;
         const { transformed, products } = layoutsOf(p, m, tiles);
         const shared = { across, down, firstTile };
         passes.push(
-          {
-            source: inputTransform(m),
-            bind: { src: src.name, transformed: `transformed${i}` },
-            params: {
-              ...{ ...shared, ...strides(transformed), allTiles, padY, padX },
-              ...{ h: src.h, w: src.w, channels: src.channels / 4 },
-            },
-            workgroups: [panels(src.channels), tiles],
-          },
+          spread(
+            inputTransform,
+            m,
+            { ...src, size: m + 2, padY, padX },
+            tileGrid,
+            chunk,
+            { name: `transformed${i}`, layout: transformed, rows: tiles },
+            traits,
+          ),
           ...panelProduct({
             vectors: 'alongDepth',
             textures: traits.textures,
@@ -228,32 +273,34 @@ export const winogradConv2dWeightGradient: Variant<ConvParam> = {
   },
   passes: (p, tile, traits) => {
     const m = sideOf(tile);
-    const { down, across, chunks } = weightGradientGrid(p, m);
-    return chunks.flatMap(({ i, firstTile, tiles }): Pass[] => {
+    const tileGrid = weightGradientGrid(p, m);
+    const x = { name: 'x', h: p.h, w: p.w, channels: p.cin, size: m + 2, padY: p.paddingY, padX: p.paddingX };
+    const y = { name: 'y', h: p.oh, w: p.ow, channels: p.cout, size: m, padY: 0, padX: 0 };
+    return tileGrid.chunks.flatMap((chunk): Pass[] => {
+      const { i, firstTile, tiles } = chunk;
       // By fours: the last few of the depth are zeros.
       const depth = ceil4(tiles);
       const { transformed, gradients, products } = weightGradientLayouts(p, m, tiles);
-      const shared = { across, down, firstTile, allTiles: firstTile + tiles };
       return [
         // A program postpones the gradients past the inputs, whose room ends with their copy in a texture.
-        {
-          source: gradientTransform(m),
-          bind: { src: 'y', transformed: `gradients${i}` },
-          params: {
-            ...{ ...shared, ...strides(gradients), padY: 0, padX: 0 },
-            ...{ h: p.oh, w: p.ow, channels: p.cout / 4 },
-          },
-          workgroups: [panels(p.cout), depth],
-        },
-        {
-          source: inputTransform(m),
-          bind: { src: 'x', transformed: `transformed${i}` },
-          params: {
-            ...{ ...shared, ...strides(transformed), padY: p.paddingY, padX: p.paddingX },
-            ...{ h: p.h, w: p.w, channels: p.cin / 4 },
-          },
-          workgroups: [panels(p.cin), depth],
-        },
+        spread(
+          gradientTransform,
+          m,
+          y,
+          tileGrid,
+          chunk,
+          { name: `gradients${i}`, layout: gradients, rows: depth },
+          traits,
+        ),
+        spread(
+          inputTransform,
+          m,
+          x,
+          tileGrid,
+          chunk,
+          { name: `transformed${i}`, layout: transformed, rows: depth },
+          traits,
+        ),
         ...panelProduct({
           vectors: 'alongRows',
           textures: traits.textures,
