@@ -3,7 +3,6 @@ import { depthwiseConv2dInputGradient } from './depthwise.ts';
 import { directConv2dInputGradient } from './direct.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
-import { laneHalfConv2dInputGradient } from './lanes-half.ts';
 import { narrowConv2dInputGradient } from './narrow.ts';
 import { matrixConv2dInputGradient, tiledConv2dInputGradient } from './tiled.ts';
 import { winogradConv2dInputGradient } from './winograd.ts';
@@ -31,7 +30,6 @@ export const conv2dInputGradientKernel = defineKernel({
     },
     depthwiseConv2dInputGradient,
     laneConv2dInputGradient,
-    laneHalfConv2dInputGradient,
     narrowConv2dInputGradient,
     winogradConv2dInputGradient,
     ...tiledConv2dInputGradient,

@@ -5,7 +5,6 @@ import { fewChannelsWeightGradient } from './few-channels-weight-gradient.ts';
 import { fewOutputsWeightGradient } from './few-outputs-weight-gradient.ts';
 import { fewRowsWeightGradient } from './few-rows-weight-gradient.ts';
 import { convCost, convParams, packed } from './geometry.ts';
-import { laneHalfConv2dWeightGradient } from './lanes-half-weight-gradient.ts';
 import { laneConv2dWeightGradient } from './lanes-weight-gradient.ts';
 import { matrixConv2dWeightGradient, tiledConv2dWeightGradient } from './tiled-weight-gradient.ts';
 import { winogradConv2dWeightGradient } from './winograd.ts';
@@ -32,7 +31,6 @@ export const conv2dWeightGradientKernel = defineKernel({
     },
     depthwiseConv2dWeightGradient,
     laneConv2dWeightGradient,
-    laneHalfConv2dWeightGradient,
     fewChannelsWeightGradient,
     fewRowsWeightGradient,
     fewOutputsWeightGradient,

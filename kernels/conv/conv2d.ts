@@ -3,7 +3,6 @@ import { depthwiseConv2d } from './depthwise.ts';
 import { directConv2d } from './direct.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
-import { laneHalfConv2d } from './lanes-half.ts';
 import { narrowConv2d } from './narrow.ts';
 import { matrixConv2d, tiledConv2d } from './tiled.ts';
 import { winogradConv2d } from './winograd.ts';
@@ -31,7 +30,6 @@ export const conv2dKernel = defineKernel({
     },
     depthwiseConv2d,
     laneConv2d,
-    laneHalfConv2d,
     narrowConv2d,
     winogradConv2d,
     ...tiledConv2d,

@@ -48,7 +48,7 @@ export const directConv2dWeightGradient = weightGradientVariant({
   family: 'tiled',
   adds: 'few output channels, four rows × four of them per invocation: for GPUs, whose tiles are 64 channels wide',
   supports: () => true,
-  suits: (products, traits, _numbers, columns) => traits.family === 'tiled' && products >= 262_144 && columns <= 8,
+  suits: (products, traits, columns) => traits.family === 'tiled' && products >= 262_144 && columns <= 8,
   shape: () => ({ rows: 4 * SIZE, columns: 4 }),
   source: () => generated(import.meta.url, 'conv/direct-weight-gradient', text),
   parts: ({ batch, oh, ow }, tiles) => partsOf(tiles, batch * oh * ow, SIZE),

@@ -1,6 +1,7 @@
 import { ceil4, repitch } from '../common/repitch.ts';
 import { type Via, vec4Input, viaFor } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
+import { type Operand, scalePasses, scaleScratch } from '../half/half.ts';
 import {
   type Constants,
   type DeviceTraits,
@@ -29,12 +30,7 @@ export const PANEL = 32;
  * with an inserted zero is computed (needs stride 1 or dilation 1). Channels are in vec4, padded with zeros, unless the
  * text says f32; weights are arranged in panels (arrange-weights.wgsl).
  */
-export const gatherText = (
-  source: 'f32' | 'vec4f' | 'vec2u' = 'vec4f',
-  target: 'f32' | 'vec4f' = 'vec4f',
-  weight: 'vec4f' | 'vec4u' = 'vec4f',
-  reads: Reads | undefined = undefined,
-): string => `
+export const gatherText = (source: 'f32' | 'vec4f' | Reads = 'vec4f', target: 'f32' | 'vec4f' = 'vec4f'): string => `
 struct Params {
   batch: u32,
   srcH: u32, srcW: u32, srcC: u32,
@@ -47,8 +43,13 @@ struct Params {
 }
 var<immediate> params: Params;
 
-${reads ? vec4Input(0, 'src', reads.src) : `@group(0) @binding(0) var<storage, read> src: array<${source}>;`}
-${reads ? vec4Input(1, 'weight', reads.weight) : `@group(0) @binding(1) var<storage, read> weight: array<${weight}>;`}
+${
+  typeof source === 'object'
+    ? `${vec4Input(0, 'src', source.src)}
+${vec4Input(1, 'weight', source.weight)}`
+    : `@group(0) @binding(0) var<storage, read> src: array<${source}>;
+@group(0) @binding(1) var<storage, read> weight: array<vec4f>;`
+}
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dst: array<${target}>;
 
@@ -135,8 +136,7 @@ export interface GatherRung {
   readonly adds: string;
   readonly family?: DeviceTraits['family'];
   readonly supports: (traits: DeviceTraits, p: Params) => boolean;
-  /** `numbers`: how many the source has. */
-  readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number, numbers: number) => boolean;
+  readonly suits: (products: number, traits: DeviceTraits, depth: number, columns: number) => boolean;
   /** Tile space; `rows` and `columns` of a tile fix the grid. */
   readonly tiles: (size: GatherSize, traits: DeviceTraits) => readonly Constants[];
   /** Where the rung splits k: its text finds the number of parts in the upper half of `panels`, and writes them one after the other. */
@@ -145,8 +145,8 @@ export interface GatherRung {
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   /** It takes few or odd channels as they are, and panels as wide as its tile. */
   readonly narrow?: true;
-  /** Where operands are wanted in another form: what stands between the usual ones and the product. */
-  readonly convert?: (operands: GatherOperands) => Conversion;
+  /** Rounds its operands to halves: their scales (kernels/half/half.ts) come first. */
+  readonly half?: boolean;
 }
 
 /** Channels of one group as a narrow rung meets them. */
@@ -155,18 +155,6 @@ export interface Channels {
   readonly depth: number;
   /** Of the destination: not a multiple of 4, so they are stored one by one. */
   readonly odd: boolean;
-}
-
-/** Source and arranged weights as the product would bind them, in numbers: pixels × channels, and panels of lines of 32. */
-export interface GatherOperands {
-  readonly src: { readonly name: string; readonly count: number };
-  readonly weight: { readonly name: string; readonly count: number };
-}
-
-export interface Conversion {
-  readonly scratch: Readonly<Record<string, number>>;
-  readonly passes: readonly Pass[];
-  readonly bind: Readonly<Record<string, string>>;
 }
 
 /** The rung under the names of one of the two declarations. */
@@ -191,12 +179,13 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       panels: Math.ceil(columns / p.groups / panel),
     };
   };
-  const converted = (p: Params): Conversion | undefined => {
+  /** Source and arranged weights as the product binds them. */
+  const operands = (p: Params): [Operand, Operand] => {
     const { k, source, taps, panels } = sizes(p);
-    return rung.convert?.({
-      src: { name: k % 4 !== 0 ? 'srcPadded' : src, count: source.rows * ceil4(k) },
-      weight: { name: 'arranged', count: PANEL * p.groups * panels * taps * ceil4(k / p.groups) },
-    });
+    return [
+      { name: k % 4 !== 0 ? 'srcPadded' : src, count: source.rows * ceil4(k) },
+      { name: 'arranged', count: PANEL * p.groups * panels * taps * ceil4(k / p.groups) },
+    ];
   };
   const count = (p: Params) => p.groups * phasesOf(p, transposed);
   /** Of each sum; transposed with a stride, of the phase that most taps hit. */
@@ -244,9 +233,9 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       count(p) <= 65_535 &&
       (!transposed || ((p.strideY === 1 || p.dilationY === 1) && (p.strideX === 1 || p.dilationX === 1))),
     suits: (p, traits) => {
-      const { k, columns, source } = sizes(p, { columns: PANEL });
+      const { k, columns } = sizes(p, { columns: PANEL });
       const products = p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
-      return rung.suits(products, traits, k / p.groups, columns / p.groups, source.rows * k);
+      return rung.suits(products, traits, k / p.groups, columns / p.groups);
     },
     tiles,
     scratch: (p, tile) => {
@@ -256,7 +245,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         ...(padTarget && { dstPadded: 4 * target.rows * ceil4(columns) }),
         arranged: 4 * panel * p.groups * panels * taps * depth,
         ...partBytes(splitOf(p, tile), target.rows * ceil4(columns)),
-        ...converted(p)?.scratch,
+        ...(rung.half && scaleScratch(...operands(p))),
       };
     },
     passes: (p, tile, traits) => {
@@ -276,15 +265,13 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
         params: { taps, depth, panels },
         workgroups: workgroupsFor((p.groups * panels * taps * depth * panel) / 4, 64),
       });
-      const conversion = converted(p);
-      passes.push(...(conversion?.passes ?? []));
+      if (rung.half) passes.push(...scalePasses(...operands(p)));
       passes.push({
         source: rung.source(tile, channels, readsOf(p, traits, tile)),
         bind: {
           src: padSource ? 'srcPadded' : src,
           dst: split.parts > 1 ? 'partials' : whole,
           weight: 'arranged',
-          ...conversion?.bind,
         },
         params: {
           ...packed(p),

@@ -22,7 +22,7 @@ const text = (
 // those past its end are masked. Channels are in vec4, padded with zeros.
 requires immediate_address_space;
 enable subgroups;
-${weightGradientTextOf('vec4f', 'vec4f', reads)}
+${weightGradientTextOf(reads)}
 var<private> firstRow: u32;
 var<private> rows: u32;
 var<private> outAt: u32;

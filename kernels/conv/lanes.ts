@@ -16,7 +16,7 @@ function laneConvText(rows: number, reads: Reads): string {
 // of 8 lanes per tile of ${rows} destination pixels × ${LANE_COLUMNS} channels; implicit GEMM, lanes hold pixels of the source.
 requires immediate_address_space;
 enable subgroups;
-${gatherText('vec4f', 'vec4f', 'vec4f', reads)}
+${gatherText(reads)}
 var<private> inside: bool;
 
 fn store(row: u32, column: u32, value: vec4f) {

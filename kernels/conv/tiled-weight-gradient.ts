@@ -1,4 +1,3 @@
-import { scalePasses, scaleScratch } from '../half/half.ts';
 import { generated } from '../kernel.ts';
 import { type TiledKind, tiledKinds } from '../matmul/arithmetics.ts';
 import { type Arithmetic, type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
@@ -94,9 +93,7 @@ const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): Weight
       return generated(import.meta.url, `conv/weight-gradient-${nameOf(tile, kind)}`, () => text(tile, kind));
     },
     parts: ({ batch, oh, ow }, count, tile) => partsOf(count, batch * oh * ow, threadsOf(blockTileOf(tile))),
-    ...(half && {
-      convert: ({ x, y }) => ({ scratch: scaleScratch(x, y), passes: scalePasses(x, y), bind: {} }),
-    }),
+    half,
   };
 };
 

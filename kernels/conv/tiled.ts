@@ -1,4 +1,3 @@
-import { scalePasses, scaleScratch } from '../half/half.ts';
 import { generated } from '../kernel.ts';
 import { type TiledKind, tiledKinds } from '../matmul/arithmetics.ts';
 import { type Arithmetic, type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
@@ -135,13 +134,7 @@ const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): Gather
     return generated(import.meta.url, `conv/${nameOf(tile, kind)}`, () => tiledConvText(tile, kind));
   },
   shape: ({ bm, bn }) => ({ rows: Number(bm), columns: Number(bn) }),
-  ...(half && {
-    convert: ({ src, weight }) => ({
-      scratch: scaleScratch(src, weight),
-      passes: scalePasses(src, weight),
-      bind: {},
-    }),
-  }),
+  half,
 });
 
 const [plain, half, matrix] = tiledKinds.map(rung);

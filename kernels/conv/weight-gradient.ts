@@ -1,8 +1,9 @@
 import { ceil4, repitch } from '../common/repitch.ts';
 import { type Via, vec4Input, viaFor } from '../common/vec4-input.ts';
+import { type Operand, scalePasses, scaleScratch } from '../half/half.ts';
 import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
-import { type Conversion, channelsFit } from './gather.ts';
+import { channelsFit } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
 /** How a rung that reads vec4 finds them. */
@@ -12,7 +13,7 @@ export interface Reads {
 }
 
 /** What the weight-gradient kernels share: bindings, and rows (tap, input channel) by columns (output channel). */
-export const weightGradientText = weightGradientTextOf('vec4f', 'vec4f');
+export const weightGradientText = weightGradientTextOf(undefined);
 
 /** How the GPU rungs walk over windows: a division costs a few dozen instructions there, so only the first is paid for. */
 export const windowText = `
@@ -45,8 +46,8 @@ fn pixelOf(window: Window, rows: Rows) -> vec4f {
 }
 `;
 
-/** The same with operands of other types: halves come as words. */
-export function weightGradientTextOf(x: string, y: string, reads?: Reads): string {
+/** The same with operands that are read by loadX and loadY. */
+export function weightGradientTextOf(reads: Reads | undefined): string {
   return `
 struct Params {
   h: u32, w: u32, srcC: u32,
@@ -57,8 +58,8 @@ struct Params {
 }
 var<immediate> params: Params;
 
-${reads ? vec4Input(0, 'x', reads.x) : `@group(0) @binding(0) var<storage, read> x: array<${x}>;`}
-${reads ? vec4Input(1, 'y', reads.y) : `@group(0) @binding(1) var<storage, read> y: array<${y}>;`}
+${reads ? vec4Input(0, 'x', reads.x) : '@group(0) @binding(0) var<storage, read> x: array<vec4f>;'}
+${reads ? vec4Input(1, 'y', reads.y) : '@group(0) @binding(1) var<storage, read> y: array<vec4f>;'}
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
 fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
@@ -96,8 +97,8 @@ export interface WeightGradientRung {
   readonly adds: string;
   readonly family?: DeviceTraits['family'];
   readonly supports: (traits: DeviceTraits, p: Params) => boolean;
-  /** `numbers`: how many x and y have together; `columns`: output channels of a group. */
-  readonly suits: (products: number, traits: DeviceTraits, numbers: number, columns: number) => boolean;
+  /** `columns`: output channels of a group. */
+  readonly suits: (products: number, traits: DeviceTraits, columns: number) => boolean;
   /** Tile space for rows × columns of so many groups, each a sum over `windows`. */
   readonly tiles?: (
     rows: number,
@@ -109,18 +110,8 @@ export interface WeightGradientRung {
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   readonly source: (tile: Constants, reads: Reads) => WgslSource;
   readonly parts: (p: Params, tiles: number, tile: Constants) => Parts;
-  /** Where operands are wanted in another form: what stands between the usual ones and the product. */
-  readonly convert?: (operands: WeightGradientOperands) => Conversion;
-}
-
-/** x and y as the product would bind them; sizes in numbers, channels padded to fours. */
-export interface WeightGradientOperands {
-  readonly x: { readonly name: string; readonly count: number };
-  readonly y: { readonly name: string; readonly count: number };
-  /** Lines of y, windows of a line, channels of a window. */
-  readonly lines: number;
-  readonly windows: number;
-  readonly channels: number;
+  /** Rounds its operands to halves: their scales (kernels/half/half.ts) come first. */
+  readonly half?: boolean;
 }
 
 export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvParam> {
@@ -132,14 +123,11 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
     const grid = [Math.ceil(rows / shape.rows), Math.ceil(cout / p.groups / shape.columns)];
     const split = rung.parts(p, grid[0] * grid[1] * p.groups, tile);
     const positions = p.batch * p.oh * p.ow;
-    const conversion = rung.convert?.({
-      x: { name: cin !== p.cin ? 'xPadded' : 'x', count: p.batch * p.h * p.w * cin },
-      y: { name: cout !== p.cout ? 'yPadded' : 'y', count: positions * cout },
-      lines: p.batch * p.oh,
-      windows: p.ow,
-      channels: cout,
-    });
-    return { p, cin, cout, rows, grid, positions, conversion, split };
+    const operands: [Operand, Operand] = [
+      { name: cin !== p.cin ? 'xPadded' : 'x', count: p.batch * p.h * p.w * cin },
+      { name: cout !== p.cout ? 'yPadded' : 'y', count: positions * cout },
+    ];
+    return { p, cin, cout, rows, grid, positions, operands, split };
   };
   const { tiles } = rung;
   return {
@@ -150,8 +138,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       rung.supports(traits, p) && channelsFit(p) && p.groups * 64 <= 65_535 && p.kh * p.kw * p.cin <= 65_535 * 32,
     suits: (p, traits) => {
       const products = p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
-      const numbers = p.batch * (p.h * p.w * p.cin + p.oh * p.ow * p.cout);
-      return rung.suits(products, traits, numbers, p.cout / p.groups);
+      return rung.suits(products, traits, p.cout / p.groups);
     },
     ...(tiles && {
       tiles: (p, traits) => {
@@ -160,18 +147,18 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       },
     }),
     scratch: (given, tile) => {
-      const { p, cin, cout, rows, positions, conversion, split } = sizesOf(given, tile);
+      const { p, cin, cout, rows, positions, operands, split } = sizesOf(given, tile);
       const padded = cin !== p.cin || cout !== p.cout;
       return {
         ...(cin !== p.cin && { xPadded: 4 * p.batch * p.h * p.w * cin }),
         ...(cout !== p.cout && { yPadded: 4 * positions * cout }),
         ...partBytes(split, rows * cout),
         ...(padded && { weightPadded: 4 * rows * cout }),
-        ...conversion?.scratch,
+        ...(rung.half && scaleScratch(...operands)),
       };
     },
     passes: (given, tile, traits) => {
-      const { p, cin, cout, rows, grid, positions, conversion, split } = sizesOf(given, tile);
+      const { p, cin, cout, rows, grid, positions, operands, split } = sizesOf(given, tile);
       const { part, parts } = split;
       const passes: Pass[] = [];
       const pixels = p.batch * p.h * p.w;
@@ -185,7 +172,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       }
       const padded = cin !== p.cin || cout !== p.cout;
       const whole = padded ? 'weightPadded' : 'weight';
-      passes.push(...(conversion?.passes ?? []));
+      if (rung.half) passes.push(...scalePasses(...operands));
       const overlap = (p.kh * p.kw) / (p.strideY * p.strideX);
       const reads = {
         x: viaFor(traits, 4 * pixels * cin, overlap * grid[1]),
@@ -196,7 +183,6 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
         bind: {
           ...(cin !== p.cin && { x: 'xPadded' }),
           ...(cout !== p.cout && { y: 'yPadded' }),
-          ...conversion?.bind,
           out: parts > 1 ? 'partials' : whole,
         },
         params: {

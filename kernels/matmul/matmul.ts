@@ -1,6 +1,5 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { laneMatmul } from './lanes.ts';
-import { laneHalfMatmul } from './lanes-half.ts';
 import { packedMatmul } from './packed.ts';
 import { tiledMatmul } from './tiled.ts';
 
@@ -43,7 +42,6 @@ export const matmulKernel = defineKernel({
       ],
     },
     laneMatmul,
-    laneHalfMatmul,
     packedMatmul,
     ...tiledMatmul,
   ],

@@ -17,7 +17,6 @@ import {
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
-import { hasLanes } from '../../kernels/conv/gather.ts';
 import type { Constants, Kernel } from '../../kernels/kernel.ts';
 import { tiledKinds } from '../../kernels/matmul/arithmetics.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
@@ -77,12 +76,11 @@ async function variantsOf(work: () => Promise<void>): Promise<string[]> {
   return entries.filter(({ kernel }) => /matmul|conv/.test(kernel)).map(({ variant }) => variant);
 }
 
-/** Skips what needs matrix units where there are none, or nobody asked for them, and lanes where subgroups are wider. */
+/** Skips what needs matrix units where there are none, or nobody asked for them. */
 const skipWithoutUnits = (rung: string): void => {
   beforeEach((context) => {
     if (rung === 'matrix-half' && !device.traits.subgroupMatrix)
       context.skip('needs an adapter with subgroup matrices, and SUBGROUP_MATRIX=1');
-    if (rung === 'lanes-half' && !hasLanes(device.traits)) context.skip('needs subgroups of 8 (software Vulkan)');
   });
 };
 
