@@ -19,7 +19,7 @@ function directConvText(columns: number, odd: boolean): string {
 // A workgroup of ${SIZE}: ${ROWS} destination pixels × ${columns} channels. ${TEAM} neighbouring invocations share ${PIXELS} neighbouring pixels, each with every
 // ${TEAM}th vec4 of their source channels, so that loads are of whole lines; then the team's sums are joined, in order.
 requires immediate_address_space;
-${gatherText('vec4f', odd ? 'f32' : 'vec4f')}
+${gatherText(undefined, 'vec4f', odd ? 'f32' : 'vec4f')}
 var<workgroup> partial: array<vec4f, ${sums.length * SIZE}>; // [pixel of the invocation][vec4 of columns][invocation]
 
 fn store(row: u32, group: u32, panel: u32, c: u32, value: vec4f) {

@@ -14,7 +14,7 @@ import {
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
-/** How a rung that reads vec4 finds them. */
+/** How a rung finds its vec4, by loadSrc and loadWeight. */
 export interface Reads {
   readonly src: Via;
   readonly weight: Via;
@@ -30,7 +30,11 @@ export const PANEL = 32;
  * with an inserted zero is computed (needs stride 1 or dilation 1). Channels are in vec4, padded with zeros, unless the
  * text says f32; weights are arranged in panels (arrange-weights.wgsl).
  */
-export const gatherText = (source: 'f32' | 'vec4f' | Reads = 'vec4f', target: 'f32' | 'vec4f' = 'vec4f'): string => `
+export const gatherText = (
+  reads?: Reads,
+  source: 'f32' | 'vec4f' = 'vec4f',
+  target: 'f32' | 'vec4f' = 'vec4f',
+): string => `
 struct Params {
   batch: u32,
   srcH: u32, srcW: u32, srcC: u32,
@@ -44,12 +48,11 @@ struct Params {
 var<immediate> params: Params;
 
 ${
-  typeof source === 'object'
-    ? `${vec4Input(0, 'src', source.src)}
-${vec4Input(1, 'weight', source.weight)}`
-    : `@group(0) @binding(0) var<storage, read> src: array<${source}>;
-@group(0) @binding(1) var<storage, read> weight: array<vec4f>;`
+  reads && source === 'vec4f'
+    ? vec4Input(0, 'src', reads.src)
+    : `@group(0) @binding(0) var<storage, read> src: array<${source}>;`
 }
+${reads ? vec4Input(1, 'weight', reads.weight) : '@group(0) @binding(1) var<storage, read> weight: array<vec4f>;'}
 @group(0) @binding(2) var<storage, read> bias: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dst: array<${target}>;
 
