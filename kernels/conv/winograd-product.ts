@@ -77,9 +77,8 @@ export const panels = (n: number): number => Math.ceil(n / 32);
  * first cache.
  */
 export interface PanelLayout {
-  /** `group` rows on. */
+  /** 32 rows on. */
   readonly block: number;
-  readonly group: number;
   readonly row: number;
   /** 32 channels on. */
   readonly panel: number;
@@ -93,36 +92,22 @@ export interface PanelLayout {
 export function alongDepth(products: number, rows: number, channels: number): PanelLayout {
   const product = 256 * panels(channels) + 4;
   const block = products * product;
-  return { block, group: 32, row: 1, panel: 256, lane: 32, product, bytes: 16 * block * panels(rows) };
+  return { block, row: 1, panel: 256, lane: 32, product, bytes: 16 * block * panels(rows) };
 }
 
 /** Rows by channels with the rows as depth, and results: [panel of 32 channels][product][row][channel / 4]. */
 export function alongRows(products: number, rows: number, channels: number): PanelLayout {
   const product = 8 * (ceil4(rows) + 1);
   const panel = products * product;
-  return { block: 256, group: 32, row: 8, panel, lane: 1, product, bytes: 16 * panel * panels(channels) };
-}
-
-/**
- * The same for many rows of few bytes in each product: [panel of 32 channels][four rows][product][row][channel / 4]. A
- * row's n² numbers stand in some 40 KB; strewn over as many pages, each store of the filters' transform waited (512 × 512:
- * 13.8 ms instead of 12.0). Operands of the weight gradients gain less, and their products lose as much.
- */
-export function inFours(products: number, rows: number, channels: number): PanelLayout {
-  const block = 32 * products + 8;
-  const panel = (ceil4(rows) / 4) * block;
-  return { block, group: 4, row: 8, panel, lane: 1, product: 32, bytes: 16 * panel * panels(channels) };
+  return { block: 256, row: 8, panel, lane: 1, product, bytes: 16 * panel * panels(channels) };
 }
 
 /** Results whose next reader takes one row's products together, and only few times: [panel of 32 channels][row][product][channel / 4]. */
 export function productsTogether(products: number, rows: number, channels: number): PanelLayout {
   const row = 8 * products;
   const panel = rows * row;
-  return { block: 32 * row, group: 32, row, panel, lane: 1, product: 8, bytes: 16 * panel * panels(channels) };
+  return { block: 32 * row, row, panel, lane: 1, product: 8, bytes: 16 * panel * panels(channels) };
 }
-
-/** Four rows on, from one of whose number is a multiple of four. */
-const fourRows = ({ block, group, row }: PanelLayout): number => (group === 4 ? block : 4 * row);
 
 /**
  * `products` products of rows × depth by depth × columns; depth is a multiple of 4. Read from a texture, tiles take two
@@ -154,10 +139,10 @@ export function panelProduct(product: {
       // Rows of left are panels where k runs along its channels, else the channels are.
       leftPanel: vectors === 'alongDepth' ? layouts.left.block : layouts.left.panel,
       leftProduct: layouts.left.product,
-      leftFour: vectors === 'alongDepth' ? layouts.left.lane : fourRows(layouts.left),
+      leftFour: vectors === 'alongDepth' ? layouts.left.lane : 4 * layouts.left.row,
       rightPanel: layouts.right.panel,
       rightProduct: layouts.right.product,
-      rightFour: fourRows(layouts.right),
+      rightFour: 4 * layouts.right.row,
       outPanel: layouts.out.panel,
       outProduct: layouts.out.product,
       outRow: layouts.out.row,

@@ -13,7 +13,7 @@ import {
 
 /** A tile's place: its picture, and the upper left of its m × m outputs. Where its numbers stand: strides in vec4. */
 const tileText = (m: TileSide, more: string): string => `
-struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, firstTile: u32, block: u32, group: u32, row: u32, panel: u32, lane: u32, product: u32, ${more} }
+struct Params { h: u32, w: u32, channels: u32, across: u32, down: u32, firstTile: u32, block: u32, row: u32, panel: u32, lane: u32, product: u32, ${more} }
 var<immediate> params: Params;
 
 struct Tile { picture: u32, top: u32, left: u32 }
@@ -23,7 +23,7 @@ fn tileAt(index: u32) -> Tile {
 }
 
 fn placeOf(tile: u32, panel: u32, lane: u32) -> u32 {
-  return tile / params.group * params.block + tile % params.group * params.row + panel * params.panel + lane * params.lane;
+  return tile / 32u * params.block + tile % 32u * params.row + panel * params.panel + lane * params.lane;
 }
 `;
 
@@ -168,10 +168,10 @@ function filterText(m: TileSide, turned: boolean): string {
   return vec4f(weight[at], weight[at + params.cout], weight[at + 2u * params.cout], weight[at + 3u * params.cout]);`
     : 'return weight[(tap * params.cin + k) * (params.cout / 4u) + column];';
   return `// Winograd filter transform: U = G g Gᵀ, ${turned ? 'g turned by half a turn and its channels exchanged: for the input gradient' : 'as the forward pass needs it'}.
-// U[panel of columns][four k][product][k][32 columns], k over ${turned ? 'output' : 'input'} channels, columns over ${turned ? 'input' : 'output'} channels. One subgroup of 8 lanes: a k, a panel.
+// U[panel of columns][product][k][32 columns], k over ${turned ? 'output' : 'input'} channels, columns over ${turned ? 'input' : 'output'} channels. One subgroup of 8 lanes: a k, a panel.
 requires immediate_address_space;
 
-struct Params { cin: u32, cout: u32, panel: u32, block: u32 }
+struct Params { cin: u32, cout: u32, panel: u32, product: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> weight: array<${turned ? 'f32' : 'vec4f'}>;
@@ -180,11 +180,11 @@ var<immediate> params: Params;
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
   let column = wid.y * 8u + lane;
-  let out = wid.y * params.panel + wid.x / 4u * params.block + wid.x % 4u * 8u + lane;
+  let out = wid.y * params.panel + wid.x * 8u + lane;
 ${transformText(
   algorithms[m].filter,
   (r, k) => `tapAt(3u * ${r} + ${k}u, wid.x, column)`,
-  (i, j, value) => `filters[(${n}u * ${i} + ${j}u) * 32u + out] = ${value};`,
+  (i, j, value) => `filters[(${n}u * ${i} + ${j}u) * params.product + out] = ${value};`,
 )}
 }
 

@@ -5,15 +5,7 @@ import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kern
 import { hasLanes } from './gather.ts';
 import type { ConvParam } from './geometry.ts';
 import { TILE_SIDES, type TileSide } from './winograd-algorithms.ts';
-import {
-  alongDepth,
-  alongRows,
-  inFours,
-  type PanelLayout,
-  panelProduct,
-  panels,
-  productsTogether,
-} from './winograd-product.ts';
+import { alongDepth, alongRows, type PanelLayout, panelProduct, panels, productsTogether } from './winograd-product.ts';
 import {
   filterGradient,
   filterTransform,
@@ -28,9 +20,7 @@ type Params = Readonly<Record<ConvParam, number>>;
 const CHUNK_BYTES = 8 * 2 ** 20;
 
 /** A layout as parameters of the transforms. */
-const strides = ({ block, group, row, panel, lane, product }: PanelLayout) => ({
-  ...{ block, group, row, panel, lane, product },
-});
+const strides = ({ block, row, panel, lane, product }: PanelLayout) => ({ block, row, panel, lane, product });
 
 export const sideOf = (tile: Constants): TileSide => tile.side as TileSide;
 
@@ -157,7 +147,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
   };
   const filtersOf = (p: Params, m: TileSide) => {
     const { src, dst } = sides(p);
-    return inFours((m + 2) ** 2, src.channels, dst.channels);
+    return alongRows((m + 2) ** 2, src.channels, dst.channels);
   };
   const layoutsOf = (p: Params, m: TileSide, tiles: number) => {
     const { src, dst } = sides(p);
@@ -191,7 +181,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
       const passes: Pass[] = [
         {
           source: filterTransform(m, transposed),
-          params: { cin: p.cin, cout: p.cout, panel: filters.panel, block: filters.block },
+          params: { cin: p.cin, cout: p.cout, panel: filters.panel, product: filters.product },
           workgroups: [src.channels, panels(dst.channels)],
         },
       ];
