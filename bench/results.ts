@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import { arch, cpus, platform, version } from 'node:os';
 import type { Device, DeviceInfo } from '../engine/index.ts';
+import { cpuName } from '../pipeline/cpu.ts';
 import type { Ceilings } from './ceilings.ts';
 import type { HostCosts } from './host.ts';
 import type { LadderRow } from './ladder.ts';
@@ -46,15 +46,6 @@ function commit(): string {
   };
   const changed = git('status', '--porcelain', '--', '../engine', '../kernels', '../models', '../bench') !== '';
   return git('rev-parse', '--short', 'HEAD') + (changed ? '+' : '');
-}
-
-/** With its family and model where the system tells them: of one name, Zen 5 does twice as many f32 operations a cycle as Zen 4. */
-function cpuName(): string {
-  const name = cpus()[0]?.model ?? 'unknown';
-  if (!existsSync('/proc/cpuinfo')) return name;
-  const text = readFileSync('/proc/cpuinfo', 'utf8');
-  const [family, model] = ['cpu family', 'model'].map((key) => new RegExp(`^${key}\\s*: (\\d+)`, 'm').exec(text)?.[1]);
-  return family && model ? `${name} (family ${family}, model ${model})` : name;
 }
 
 export function describeRun(

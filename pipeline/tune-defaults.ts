@@ -1,11 +1,14 @@
 /** The committed table of kernel choices for software Vulkan: the steps it is measured on, and the file. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import * as k from '../engine/node.ts';
 import { type ClassifierName, CycleGan } from '../models/index.ts';
 import { ganPresets } from './balance/config.ts';
+import { cpuName } from './cpu.ts';
 import { presetModelOptions } from './train/config.ts';
 import { classifierStep } from './tune.ts';
+
+const table = fileURLToPath(k.LANES_DEFAULTS);
 
 interface Work {
   readonly title: string;
@@ -89,11 +92,21 @@ const benchWork = (): Work[] => {
   ];
 };
 
+/** What both found faster, with the figures of the later: a choice by one rung's name, whatever its text has become since. */
+export function agreed(earlier: k.DefaultsFile['choices'], later: k.DefaultsFile['choices']): Record<string, string> {
+  const rung = (value: string | undefined): string | undefined => value?.split(' #')[0];
+  return Object.fromEntries(Object.entries(later).filter(([key, value]) => rung(earlier[key]) === rung(value)));
+}
+
 /**
  * Measures what is missing of all that the table covers, and writes it. What has been measured before on this machine is
- * not measured again, so that an interrupted run goes on where it was.
+ * not measured again, so that an interrupted run goes on where it was. To confirm keeps of the table that is there only
+ * what this machine chose too: what one CPU gains a tenth by may cost another as much.
  */
-export async function writeDefaults(retune: boolean, onWork: (title: string) => void): Promise<number> {
+export async function writeDefaults(
+  { retune, confirm }: { readonly retune: boolean; readonly confirm: boolean },
+  onWork: (title: string) => void,
+): Promise<number> {
   const device = await k.openDevice();
   if (device.traits.family !== 'lanes') {
     await device.close();
@@ -108,14 +121,16 @@ export async function writeDefaults(retune: boolean, onWork: (title: string) => 
     await run();
     await device.sync();
   }
+  const before = JSON.parse(await readFile(table, 'utf8')) as k.DefaultsFile;
   const file: k.DefaultsFile = {
     about:
       'Kernel choices for software Vulkan that beat the untuned ones. Made by `npx kindergrad tune --write-defaults`; do not edit. How they are used: docs/architecture.md.',
     adapter: device.info.description,
     date: new Date().toISOString().slice(0, 10),
-    choices: device.tuner.won,
+    cpus: [...new Set([...(confirm ? before.cpus : []), cpuName()])],
+    choices: confirm ? agreed(before.choices, device.tuner.won) : device.tuner.won,
   };
-  await writeFile(fileURLToPath(k.LANES_DEFAULTS), `${JSON.stringify(file, null, 2)}\n`);
+  await writeFile(table, `${JSON.stringify(file, null, 2)}\n`);
   await device.close();
   return Object.keys(file.choices).length;
 }

@@ -10,7 +10,9 @@ export interface DefaultsFile {
   readonly about: string;
   readonly adapter: string;
   readonly date: string;
-  /** `conv2d batch=1 h=70 …` → `narrow columns=4 pixels=8 #1a2b3c4d, 590 µs instead of 2040`. */
+  /** The CPUs that all these choices were the faster on. */
+  readonly cpus: readonly string[];
+  /** Figures are the last one's. `conv2d batch=1 h=70 …` → `narrow columns=4 pixels=8 #1a2b3c4d, 590 µs instead of 2040`. */
   readonly choices: Readonly<Record<string, string>>;
 }
 

@@ -21,11 +21,18 @@ export const tune: Verb = (program) => {
       '--write-defaults',
       'measure what the committed table for software Vulkan covers, and write it (for contributors)',
     )
+    .option('--confirm-defaults', 'the same, keeping of the committed table only what this machine finds faster too')
     .addHelpText('after', '\nExample:\n  kindergrad tune so-dlse --batch 32 --set width=0.25 imageSize=48')
     .action(
-      async (model: string, options: { batch: number; set: string[]; retune?: boolean; writeDefaults?: boolean }) => {
-        if (options.writeDefaults) {
-          const count = await writeDefaults(options.retune ?? false, (title) => console.log(`measuring ${title}`));
+      async (
+        model: string,
+        options: { batch: number; set: string[]; retune?: boolean; writeDefaults?: boolean; confirmDefaults?: boolean },
+      ) => {
+        const confirm = options.confirmDefaults ?? false;
+        if (options.writeDefaults || confirm) {
+          const count = await writeDefaults({ retune: options.retune ?? false, confirm }, (title) =>
+            console.log(`measuring ${title}`),
+          );
           console.log(`${count} choices that beat the untuned ones are in engine/runtime/tuning-lanes.json.`);
           return;
         }

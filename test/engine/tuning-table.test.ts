@@ -8,6 +8,7 @@ import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradi
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
+import { agreed } from '../../pipeline/tune-defaults.ts';
 
 let device: Device;
 let file: DefaultsFile;
@@ -35,6 +36,7 @@ describe('the committed table of kernel choices', () => {
     expect(file.about).toMatch(/kindergrad tune --write-defaults/);
     expect(file.adapter).toMatch(/llvmpipe/);
     expect(file.date).toMatch(/^\d{4}-\d\d-\d\d$/);
+    expect(file.cpus.length).toBeGreaterThan(0);
     expect(Object.keys(file.choices).length).toBeGreaterThan(0);
     for (const [key, value] of Object.entries(file.choices)) {
       const { kernel, params } = parse(key);
@@ -65,5 +67,19 @@ describe('the committed table of kernel choices', () => {
       );
     }
     expect(stale.length).toBeLessThanOrEqual(all / 2);
+  });
+
+  it('keeps of two machines what both chose, with the figures of the second', () => {
+    const first = {
+      'matmul m=8': 'lanes rows=16 #11111111, 10 µs instead of 12',
+      'matmul m=9': 'lanes rows=16 #11111111, 10 µs instead of 12',
+      'matmul m=10': 'packed #11111111, 10 µs instead of 12',
+    };
+    const second = {
+      'matmul m=8': 'lanes rows=16 #22222222, 30 µs instead of 36',
+      'matmul m=9': 'lanes rows=8 #22222222, 30 µs instead of 36',
+      'matmul m=11': 'packed #22222222, 30 µs instead of 36',
+    };
+    expect(agreed(first, second)).toEqual({ 'matmul m=8': second['matmul m=8'] });
   });
 });
