@@ -101,7 +101,7 @@ export const crossEntropyOp = defineOp<CrossEntropyAttributes>({
       target,
       ...(target.ndim === 2 ? ['f32' as const] : ['u32' as const, 'i32' as const]),
     );
-    const logSum = Tensor.empty([x.shape[0], 2], { device: x.device, label: 'log Σ exp' });
+    const logSum = Tensor.empty([x.shape[0], 4], { device: x.device, label: 'log Σ exp' });
     const scale = Tensor.empty([1], { device: x.device, label: 'loss scale' });
     x.device.run(
       crossEntropyKernel,

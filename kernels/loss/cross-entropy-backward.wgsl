@@ -14,7 +14,7 @@ var<immediate> params: Params;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
 @group(0) @binding(3) var<storage, read> targets: array<f32>;
-@group(0) @binding(4) var<storage, read> logSum: array<vec2f>;
+@group(0) @binding(4) var<storage, read> logSum: array<vec4f>;
 @group(0) @binding(5) var<storage, read> scale: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
@@ -27,12 +27,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let parts = logSum[row];
   let probability = accurateExp(logits[i] - parts.x - parts.y);
   var d = 0.0;
-  if (SOFT) {
-    var total = 0.0;
-    for (var j = 0u; j < params.classes; j++) { total += targets[row * params.classes + j]; }
-    d = probability * total - targets[i];
-  } else if (labels[row] != params.ignored) {
-    d = probability - select(0.0, 1.0, labels[row] == k);
-  }
+  if (SOFT) { d = probability * parts.z - targets[i]; }
+  else if (labels[row] != params.ignored) { d = probability - select(0.0, 1.0, labels[row] == k); }
   out[i] = d * gradient[0] * scale[0];
 }

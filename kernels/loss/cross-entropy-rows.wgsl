@@ -1,6 +1,7 @@
 // cross-entropy of each row of logits [rows, classes]: log Σ e^z − z_label for a class index, or Σ t (log Σ e^z − z) for
 // soft targets [rows, classes]. Rows whose label is `ignore` count as nothing. One invocation computes one row; it
-// leaves the loss, the row's weight (0 or 1) and, for backward, log Σ e^z in two parts: the largest logit, and the rest.
+// leaves the loss, the row's weight (0 or 1) and, for backward, log Σ e^z in two parts, the largest logit and the rest, and
+// Σ t of soft targets.
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
@@ -16,7 +17,7 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> targets: array<f32>;
 @group(0) @binding(3) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(4) var<storage, read_write> weights: array<f32>;
-@group(0) @binding(5) var<storage, read_write> logSum: array<vec2f>;
+@group(0) @binding(5) var<storage, read_write> logSum: array<vec4f>;
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -25,13 +26,18 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let base = row * params.classes;
   var largest = logits[base];
   for (var k = 1u; k < params.classes; k++) { largest = max(largest, logits[base + k]); }
-  var total = 0.0;
-  for (var k = 0u; k < params.classes; k++) { total += accurateExp(logits[base + k] - largest); }
-  let rest = accurateLog(total);
+  var sum = 0.0;
+  for (var k = 0u; k < params.classes; k++) { sum += accurateExp(logits[base + k] - largest); }
+  let rest = accurateLog(sum);
   var loss = 0.0;
   var weight = 1.0;
+  var total = 0.0;
   if (SOFT) {
-    for (var k = 0u; k < params.classes; k++) { loss += targets[base + k] * (rest - (logits[base + k] - largest)); }
+    for (var k = 0u; k < params.classes; k++) {
+      let t = targets[base + k];
+      total += t;
+      loss += t * (rest - (logits[base + k] - largest));
+    }
   } else {
     let label = labels[row];
     if (label == params.ignored) { weight = 0.0; }
@@ -40,5 +46,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   losses[row] = loss;
   weights[row] = weight;
-  logSum[row] = vec2f(largest, rest);
+  logSum[row] = vec4f(largest, rest, total, 0.0);
 }

@@ -1,6 +1,10 @@
-import { defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { VEC4 } from '../common/value.ts';
+import { type DeviceTraits, defineKernel, foldWorkgroups, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
 
 const file = (name: string) => wgsl(import.meta.url, name);
+
+/** Rungs with a workgroup per row: shorter rows leave it idle, and CPUs have enough to do with a row per invocation. */
+const forTeams = (length: number, { family }: DeviceTraits): boolean => family === 'tiled' && length >= 128;
 
 const rowParams = { rows: 'u32', length: 'u32', logarithm: 'u32' } as const;
 
@@ -19,6 +23,19 @@ export const softmaxKernel = defineKernel({
           source: file('softmax.wgsl'),
           constants: { LOGARITHM: logarithm === 1 },
           workgroups: workgroupsFor(rows, 64),
+        },
+      ],
+    },
+    {
+      name: 'team',
+      adds: 'one row per workgroup, for GPUs',
+      family: 'tiled',
+      suits: ({ length }, traits) => forTeams(length, traits),
+      passes: ({ rows, logarithm }) => [
+        {
+          source: file('softmax-team.wgsl'),
+          constants: { LOGARITHM: logarithm === 1 },
+          workgroups: foldWorkgroups(rows),
         },
       ],
     },
@@ -43,7 +60,26 @@ export const softmaxBackwardKernel = defineKernel({
         },
       ],
     },
+    {
+      name: 'team',
+      adds: 'one row per workgroup, for GPUs',
+      family: 'tiled',
+      suits: ({ length }, traits) => forTeams(length, traits),
+      passes: ({ rows, logarithm }) => [
+        {
+          source: file('softmax-backward-team.wgsl'),
+          constants: { LOGARITHM: logarithm === 1 },
+          workgroups: foldWorkgroups(rows),
+        },
+      ],
+    },
   ],
+});
+
+const crossEntropyTotal = (mean: number): Pass => ({
+  source: file('cross-entropy-total.wgsl'),
+  constants: { MEAN: mean === 1 },
+  workgroups: [1],
 });
 
 export const crossEntropyKernel = defineKernel({
@@ -63,7 +99,22 @@ export const crossEntropyKernel = defineKernel({
           constants: { SOFT: soft === 1 },
           workgroups: workgroupsFor(rows, 64),
         },
-        { source: file('cross-entropy-total.wgsl'), constants: { MEAN: mean === 1 }, workgroups: [1] },
+        crossEntropyTotal(mean),
+      ],
+    },
+    {
+      name: 'team',
+      adds: 'one row per workgroup, for GPUs',
+      family: 'tiled',
+      suits: ({ classes }, traits) => forTeams(classes, traits),
+      scratch: ({ rows }) => ({ losses: 4 * rows, weights: 4 * rows }),
+      passes: ({ rows, soft, mean }): Pass[] => [
+        {
+          source: file('cross-entropy-rows-team.wgsl'),
+          constants: { SOFT: soft === 1 },
+          workgroups: foldWorkgroups(rows),
+        },
+        crossEntropyTotal(mean),
       ],
     },
   ],
@@ -92,6 +143,18 @@ export const crossEntropyBackwardKernel = defineKernel({
           source: file('cross-entropy-backward.wgsl'),
           constants: { SOFT: soft === 1 },
           workgroups: workgroupsFor(rows * classes, 64),
+        },
+      ],
+    },
+    {
+      name: 'vec4',
+      adds: 'four elements of a row per invocation',
+      supports: ({ classes }) => classes % 4 === 0,
+      passes: ({ rows, classes, soft }) => [
+        {
+          source: file('cross-entropy-backward-vec4.wgsl'),
+          constants: { SOFT: soft === 1, ...VEC4 },
+          workgroups: workgroupsFor((rows * classes) / 4, 64),
         },
       ],
     },

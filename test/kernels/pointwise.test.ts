@@ -5,6 +5,12 @@ import { unaryBackwardKernel, unaryKernel } from '../../kernels/elementwise/unar
 import { stridedCopyKernel } from '../../kernels/layout/strided-copy.ts';
 import { differenceGradientKernel } from '../../kernels/loss/difference.ts';
 import {
+  crossEntropyBackwardKernel,
+  crossEntropyKernel,
+  softmaxBackwardKernel,
+  softmaxKernel,
+} from '../../kernels/loss/loss.ts';
+import {
   adaptiveAvgPoolKernels,
   avgPoolKernels,
   maxPoolBackwardKernel,
@@ -27,6 +33,10 @@ const kernels = [
   unaryBackwardKernel,
   stridedCopyKernel,
   differenceGradientKernel,
+  softmaxKernel,
+  softmaxBackwardKernel,
+  crossEntropyKernel,
+  crossEntropyBackwardKernel,
   maxPoolKernel,
   maxPoolBackwardKernel,
   avgPoolKernels.forward,
@@ -105,6 +115,39 @@ const cases: Case[] = [
     { name: `amax ${shape}`, shapes: [shape], op: (x) => k.amax(x, 1) },
     { name: `sum outer ${shape}`, shapes: [shape], op: (x) => k.sum(x, [0, 2]) },
   ]),
+  ...[
+    [8, 12],
+    [3, 8, 16],
+    [2, 36, 68],
+    [1, 260, 4],
+  ].flatMap((shape): Case[] => [
+    { name: `transpose ${shape}`, shapes: [shape], op: (x) => k.transpose(x, -1, -2) },
+    { name: `transpose of a part ${shape}`, shapes: [shape], op: (x) => k.transpose(k.slice(x, 0, 0, 1), -1, 0) },
+  ]),
+  { name: 'transpose [5, 8]', shapes: [[5, 8]], op: (x) => k.transpose(x, 0, 1) },
+  { name: 'permute to channels first', shapes: [[2, 6, 8, 12]], op: (x) => k.permute(x, [0, 3, 1, 2]) },
+  { name: 'permute to channels last', shapes: [[2, 12, 4, 7]], op: (x) => k.permute(x, [0, 2, 3, 1]) },
+  { name: 'permute, runs apart', shapes: [[4, 3, 2, 8]], op: (x) => k.permute(x, [3, 2, 1, 0]) },
+  ...[
+    [3, 3],
+    [5, 8],
+    [4, 130],
+    [2, 600],
+  ].flatMap(([rows, classes]): Case[] => {
+    const labels = Uint32Array.from({ length: rows }, (_, i) => (i * 7) % classes);
+    const hard = (x: k.Tensor, ignoreIndex?: number) => k.crossEntropy(x, k.tensor(labels), { ignoreIndex });
+    return [
+      { name: `softmax ${rows},${classes}`, shapes: [[rows, classes]], op: (x) => k.softmax(x) },
+      { name: `logSoftmax ${rows},${classes}`, shapes: [[rows, classes]], op: (x) => k.logSoftmax(x) },
+      { name: `crossEntropy ${rows},${classes}`, shapes: [[rows, classes]], op: (x) => hard(x) },
+      { name: `crossEntropy, a row ignored ${rows},${classes}`, shapes: [[rows, classes]], op: (x) => hard(x, 7) },
+      {
+        name: `crossEntropy, soft ${rows},${classes}`,
+        shapes: [[rows, classes]],
+        op: (x) => k.crossEntropy(x, k.tensor(samples(rows * classes, 5), [rows, classes]), { reduction: 'sum' }),
+      },
+    ];
+  }),
   ...[3, 4, 12].flatMap((c): Case[] => [
     { name: `maxPool2d even ${c}`, shapes: [[2, 6, 8, c]], op: (x) => k.maxPool2d(x, { kernelSize: 2 }) },
     { name: `maxPool2d odd ${c}`, shapes: [[2, 7, 35, c]], op: (x) => k.maxPool2d(x, { kernelSize: 2 }) },
