@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dInputGradient } from './depthwise.ts';
+import { depthwiseStripsConv2dInputGradient } from './depthwise-strips.ts';
 import { directConv2dInputGradient } from './direct.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2dInputGradient } from './lanes.ts';
@@ -29,6 +30,7 @@ export const conv2dInputGradientKernel = defineKernel({
       ],
     },
     depthwiseConv2dInputGradient,
+    depthwiseStripsConv2dInputGradient,
     laneConv2dInputGradient,
     narrowConv2dInputGradient,
     winogradConv2dInputGradient,

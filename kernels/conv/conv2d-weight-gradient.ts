@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2dWeightGradient } from './depthwise.ts';
+import { depthwiseStripsConv2dWeightGradient } from './depthwise-strips.ts';
 import { directConv2dWeightGradient } from './direct-weight-gradient.ts';
 import { fewChannelsWeightGradient } from './few-channels-weight-gradient.ts';
 import { fewOutputsWeightGradient } from './few-outputs-weight-gradient.ts';
@@ -30,6 +31,7 @@ export const conv2dWeightGradientKernel = defineKernel({
       ],
     },
     depthwiseConv2dWeightGradient,
+    depthwiseStripsConv2dWeightGradient,
     laneConv2dWeightGradient,
     fewChannelsWeightGradient,
     fewRowsWeightGradient,

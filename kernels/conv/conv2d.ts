@@ -1,5 +1,6 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { depthwiseConv2d } from './depthwise.ts';
+import { depthwiseStripsConv2d } from './depthwise-strips.ts';
 import { directConv2d } from './direct.ts';
 import { convCost, convParams, packed } from './geometry.ts';
 import { laneConv2d } from './lanes.ts';
@@ -29,6 +30,7 @@ export const conv2dKernel = defineKernel({
       ],
     },
     depthwiseConv2d,
+    depthwiseStripsConv2d,
     laneConv2d,
     narrowConv2d,
     winogradConv2d,

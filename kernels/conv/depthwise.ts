@@ -3,7 +3,7 @@ import { type Pass, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
-const isDepthwise = (p: ConvGeometry): boolean => p.groups === p.cin && p.cin === p.cout && p.cin % 4 === 0;
+export const isDepthwise = (p: ConvGeometry): boolean => p.groups === p.cin && p.cin === p.cout && p.cin % 4 === 0;
 
 function depthwise(transposed: boolean): Variant<ConvParam> {
   const [src, dst] = transposed ? ['y', 'x'] : ['x', 'y'];
@@ -33,7 +33,7 @@ export const depthwiseConv2d = depthwise(false);
 export const depthwiseConv2dInputGradient = depthwise(true);
 
 /** Lines of windows per part: about √lines, fixed by the shape. */
-const partsOf = (p: ConvGeometry): { part: number; parts: number } => {
+export const partsOf = (p: ConvGeometry): { part: number; parts: number } => {
   const part = Math.ceil(Math.sqrt(p.batch * p.oh));
   return { part, parts: Math.ceil((p.batch * p.oh) / part) };
 };

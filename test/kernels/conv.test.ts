@@ -63,6 +63,20 @@ const cases: Case[] = [
   { name: 'groups of fours', x: [2, 5, 6, 16], w: [3, 3, 8, 24], options: { padding: 1, groups: 2 }, bias: true },
   { name: 'groups of threes', x: [2, 5, 6, 6], w: [3, 3, 3, 4], options: { padding: 1, groups: 2 } },
   { name: 'depthwise', x: [2, 7, 6, 12], w: [3, 3, 1, 12], options: { padding: 1, groups: 12, activation: 'relu' } },
+  {
+    name: 'depthwise, strips over the edge',
+    x: [1, 5, 19, 8],
+    w: [3, 5, 1, 8],
+    options: { padding: [0, 3], groups: 8 },
+  },
+  {
+    name: 'depthwise, more padding than strips take',
+    x: [2, 4, 9, 4],
+    w: [2, 3, 1, 4],
+    options: { padding: [2, 1], groups: 4, activation: 'relu' },
+    bias: true,
+  },
+  { name: 'depthwise, 5 × 5', x: [3, 9, 16, 12], w: [5, 5, 1, 12], options: { padding: 2, groups: 12 }, bias: true },
   { name: 'depthwise, stride 2', x: [1, 7, 6, 8], w: [3, 3, 1, 8], options: { stride: 2, groups: 8 }, bias: true },
   {
     name: 'depthwise, dilated',

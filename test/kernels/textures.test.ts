@@ -1,8 +1,30 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { backward, conv2d, type Device, matmul, openDevice, program, type Tensor, tensor } from '../../engine/node.ts';
+import {
+  backward,
+  conv2d,
+  type Device,
+  matmul,
+  openDevice,
+  program,
+  sizeOf,
+  type Tensor,
+  tensor,
+} from '../../engine/node.ts';
 import { viaFor } from '../../kernels/common/vec4-input.ts';
 import type { DeviceTraits } from '../../kernels/kernel.ts';
 import { samples } from '../gradcheck.ts';
+
+interface Geometry {
+  readonly batch: number;
+  readonly h: number;
+  readonly w: number;
+  readonly cin: number;
+  readonly cout: number;
+  readonly window: number;
+  readonly stride: number;
+  readonly padding: number;
+  readonly groups?: number;
+}
 
 /** With textures where the adapter has them, and without. */
 const devices: Device[] = [];
@@ -67,29 +89,34 @@ describe('textures change no bit of', () => {
     );
   });
 
-  it.each([
+  it.each<[string, Geometry]>([
     ['narrow', { batch: 1, h: 60, w: 61, cin: 32, cout: 6, window: 7, stride: 1, padding: 3 }],
     ['narrow', { batch: 2, h: 60, w: 61, cin: 3, cout: 20, window: 5, stride: 2, padding: 2 }],
     ['lanes', { batch: 2, h: 20, w: 22, cin: 64, cout: 68, window: 3, stride: 1, padding: 1 }],
     ['lanes', { batch: 1, h: 41, w: 40, cin: 32, cout: 100, window: 4, stride: 2, padding: 1 }],
     ['lanes', { batch: 1, h: 30, w: 31, cin: 30, cout: 70, window: 5, stride: 1, padding: 2 }],
+    [
+      'depthwise-strips',
+      { batch: 2, h: 30, w: 61, cin: 132, cout: 132, window: 3, stride: 1, padding: 1, groups: 132 },
+    ],
     ['winograd', { batch: 2, h: 28, w: 28, cin: 64, cout: 96, window: 3, stride: 1, padding: 1 }],
     ['winograd', { batch: 9, h: 56, w: 56, cin: 36, cout: 68, window: 3, stride: 1, padding: 0 }],
     ['winograd', { batch: 1, h: 13, w: 90, cin: 260, cout: 260, window: 3, stride: 1, padding: 1 }],
-  ])('conv2d/%s, %o, and of its gradients', async (variant, c) => {
+  ])('conv2d/%s, %o, and of its gradients', async (variant, { groups = 1, ...c }) => {
     const [oh, ow] = [c.h, c.w].map((n) => Math.floor((n + 2 * c.padding - c.window) / c.stride) + 1);
     const x = samples(c.batch * c.h * c.w * c.cin, 1);
-    const w = samples(c.window ** 2 * c.cin * c.cout, 2);
+    const kernel = [c.window, c.window, c.cin / groups, c.cout];
+    const w = samples(sizeOf(kernel), 2);
     const dy = samples(c.batch * oh * ow * c.cout, 3);
     const weightGradient = variant === 'narrow' ? 'lanes' : variant;
     const force = { conv2d: variant, conv2dInputGradient: variant, conv2dWeightGradient: weightGradient };
     expectSame(
       await both(force, (device) => {
         const input = tensor(x, [c.batch, c.h, c.w, c.cin], { device, requiresGrad: true });
-        const weight = tensor(w, [c.window, c.window, c.cin, c.cout], { device, requiresGrad: true });
+        const weight = tensor(w, kernel, { device, requiresGrad: true });
         const gradient = tensor(dy, [c.batch, oh, ow, c.cout], { device });
         return () => {
-          const y = conv2d(input, weight, undefined, { padding: c.padding, stride: c.stride });
+          const y = conv2d(input, weight, undefined, { padding: c.padding, stride: c.stride, groups });
           backward(y, gradient);
           return [y, (input.grad as Tensor).alias(), (weight.grad as Tensor).alias()];
         };
