@@ -121,14 +121,14 @@ export async function writeDefaults(
     await run();
     await device.sync();
   }
-  const before = JSON.parse(await readFile(table, 'utf8')) as k.DefaultsFile;
+  const before = confirm ? (JSON.parse(await readFile(table, 'utf8')) as k.DefaultsFile) : undefined;
   const file: k.DefaultsFile = {
     about:
       'Kernel choices for software Vulkan that beat the untuned ones. Made by `npx kindergrad tune --write-defaults`; do not edit. How they are used: docs/architecture.md.',
     adapter: device.info.description,
     date: new Date().toISOString().slice(0, 10),
-    cpus: [...new Set([...(confirm ? before.cpus : []), cpuName()])],
-    choices: confirm ? agreed(before.choices, device.tuner.won) : device.tuner.won,
+    cpus: [...new Set([...(before?.cpus ?? []), cpuName()])],
+    choices: before ? agreed(before.choices, device.tuner.won) : device.tuner.won,
   };
   await writeFile(table, `${JSON.stringify(file, null, 2)}\n`);
   await device.close();

@@ -22,6 +22,12 @@ const supports = (p: Params): boolean =>
   p.paddingX < p.kw &&
   p.kh * p.kw <= MOST_TAPS;
 
+/** Not timed on a GPU, whose untuned choice stays one pixel per invocation: the weight gradient has few invocations. */
+const suits = (_p: Params, { family }: DeviceTraits): boolean => family === 'lanes';
+
+/** How often a strip's neighbours and lines read one pixel. */
+const readsOf = ({ kh, kw }: Params): number => (kh * (STRIP + kw - 1)) / STRIP;
+
 /** What a strip reads of a line: v_0 … of the pixels from `x0` on, zeros outside. */
 const lineOf = (
   input: string,
@@ -81,9 +87,9 @@ ${lines(STRIP, '  ', (i) => `if (first + ${i} < params.ow) { dst[to + ${i}u * pa
 `;
 }
 
-function gradientText({ kh, kw }: Params, x: Via, y: Via): string {
+function gradientText({ kh, kw }: Params, x: Via): string {
   const taps = range(kh * kw);
-  return `${requiresTextures(x, y)}// Depthwise weight gradient at stride 1, windows of ${kh} × ${kw}: partials[part][tap][c] = Σ x[pixel of window and tap, c] · y[window, c] over the
+  return `${requiresTextures(x)}// Depthwise weight gradient at stride 1, windows of ${kh} × ${kw}: partials[part][tap][c] = Σ x[pixel of window and tap, c] · y[window, c] over the
 // part's own lines of windows. One invocation: four channels of every tap, ${STRIP} windows at a time.
 requires immediate_address_space;
 
@@ -91,7 +97,7 @@ struct Params { h: i32, w: i32, oh: i32, ow: i32, channels: u32, padY: i32, padX
 var<immediate> params: Params;
 
 ${vec4Input(0, 'x', x)}
-${vec4Input(1, 'y', y)}
+@group(0) @binding(1) var<storage, read> y: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> partials: array<vec4f>;
 
 @compute @workgroup_size(8)
@@ -104,20 +110,19 @@ ${lines(taps.length, '  ', (t) => `var s${t} = vec4f(0.0);`)}
     let n = line / params.oh;
     for (var first = 0; first < params.ow; first += ${STRIP}) {
       let x0 = first - params.padX;
+      var sy = 0;
       let yAt = u32(line * params.ow + first) * params.channels + c;
-${lines(STRIP, '      ', (i) => `let y${i} = select(vec4f(0.0), loadY(select(c, yAt + ${i}u * params.channels, first + ${i} < params.ow)), first + ${i} < params.ow);`)}
+${lines(STRIP, '      ', (i) => `let y${i} = select(vec4f(0.0), y[select(c, yAt + ${i}u * params.channels, first + ${i} < params.ow)], first + ${i} < params.ow);`)}
 ${range(kh)
   .map(
-    (ky) => `      {
-      let row = line % params.oh + ${ky} - params.padY;
-      let sy = clamp(row, 0, params.h - 1);
-      let inside = select(0.0, 1.0, row == sy);
+    (ky) => `      sy = line % params.oh + ${ky} - params.padY;
+      if (sy >= 0 && sy < params.h) {
       ${lineOf('X', kw)}
 ${lines(
   kw,
   '      ',
   (kx) =>
-    `s${ky * kw + kx} = s${ky * kw + kx} + inside * (${range(STRIP)
+    `s${ky * kw + kx} = s${ky * kw + kx} + (${range(STRIP)
       .map((i) => `v${i + kx} * y${i}`)
       .join(' + ')});`,
 )}
@@ -139,6 +144,7 @@ function strips(transposed: boolean): Variant<ConvParam> {
     name: 'depthwise-strips',
     adds,
     supports,
+    suits,
     passes: (p, _tile, traits) => {
       const from = transposed ? { h: p.oh, w: p.ow } : { h: p.h, w: p.w };
       const to = transposed ? { oh: p.h, ow: p.w } : { oh: p.oh, ow: p.ow };
@@ -146,7 +152,7 @@ function strips(transposed: boolean): Variant<ConvParam> {
       const channels = p.cin / 4;
       const perLine = Math.ceil(to.ow / STRIP);
       const total = p.batch * to.oh * perLine * channels;
-      const via = viaFor(traits, 4 * p.batch * from.h * from.w * p.cin, (p.kh * (STRIP + p.kw - 1)) / STRIP);
+      const via = viaFor(traits, 4 * p.batch * from.h * from.w * p.cin, readsOf(p));
       const weights = viaFor(traits, 4 * p.kh * p.kw * p.cin, p.batch * to.oh * perLine);
       const slopeOnly = isSlopeOnly(p.activation);
       const size = p.batch * to.oh * to.ow * p.cin;
@@ -174,24 +180,20 @@ function strips(transposed: boolean): Variant<ConvParam> {
 export const depthwiseStripsConv2d = strips(false);
 export const depthwiseStripsConv2dInputGradient = strips(true);
 
-const sizesOf = (p: Params, traits: DeviceTraits) => {
-  const { part, parts } = partsOf(p);
-  const x = viaFor(traits, 4 * p.batch * p.h * p.w * p.cin, (p.kh * (STRIP + p.kw - 1)) / STRIP);
-  return { part, parts, x, y: 'buffer' as const };
-};
-
 export const depthwiseStripsConv2dWeightGradient: Variant<ConvParam> = {
   name: 'depthwise-strips',
   adds: `${adds}; lines in parts that are summed in order`,
   supports,
+  suits,
   scratch: (p) => ({ partials: 4 * partsOf(p).parts * p.kh * p.kw * p.cin }),
   passes: (p, _tile, traits) => {
-    const { part, parts, x, y } = sizesOf(p, traits);
+    const { part, parts } = partsOf(p);
+    const x = viaFor(traits, 4 * p.batch * p.h * p.w * p.cin, readsOf(p));
     const channels = p.cin / 4;
     return [
       {
-        source: generated(import.meta.url, `conv/depthwise-strips-weight-${p.kh}x${p.kw}-${x}-${y}`, () =>
-          gradientText(p, x, y),
+        source: generated(import.meta.url, `conv/depthwise-strips-weight-${p.kh}x${p.kw}-${x}`, () =>
+          gradientText(p, x),
         ),
         params: {
           ...{ h: p.h, w: p.w, oh: p.oh, ow: p.ow, channels, padY: p.paddingY, padX: p.paddingX },

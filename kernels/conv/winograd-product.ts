@@ -95,7 +95,11 @@ export function alongDepth(products: number, rows: number, channels: number): Pa
   return { block, row: 1, panel: 256, lane: 32, product, bytes: 16 * block * panels(rows) };
 }
 
-/** Rows by channels with the rows as depth, and results: [panel of 32 channels][product][row][channel / 4]. */
+/**
+ * Rows by channels with the rows as depth, and results: [panel of 32 channels][product][row][channel / 4]. With the products
+ * inside every four rows the stores of filters fall into fewer pages (Zen 5, 512@28: 12.0 ms instead of 13.8), but each step of
+ * the product into another one (Xeon, 512@28 forward: 317 ms instead of 237).
+ */
 export function alongRows(products: number, rows: number, channels: number): PanelLayout {
   const product = 8 * (ceil4(rows) + 1);
   const panel = products * product;

@@ -37,8 +37,11 @@ interface Digit {
   readonly o: number;
 }
 
-/** The digits by their part: `a` is x's run, `b` out's, the others stand around them. Undefined where x has no run beside out's. */
-function turned(p: Strided): { a: Digit; b: Digit; outer: Digit; inner: Digit } | undefined {
+/** The digits by their part: `a` is x's run, `b` out's, the others stand around them. */
+type Turned = Readonly<Record<'a' | 'b' | 'outer' | 'inner', Digit>>;
+
+/** Undefined where x has no run beside out's. */
+function turned(p: Strided): Turned | undefined {
   const digits: Digit[] = [
     { d: p.size / (p.d1 * p.d2 * p.d3), x: p.x0, o: p.o0 },
     { d: p.d1, x: p.x1, o: p.o1 },
@@ -62,7 +65,7 @@ function blocksFit(p: Strided): boolean {
 }
 
 function transposedPass(p: Strided): Pass {
-  const { a, b, outer, inner } = turned(p) as NonNullable<ReturnType<typeof turned>>;
+  const { a, b, outer, inner } = turned(p) as Turned;
   // A digit that stays 0 may have any stride.
   const step = ({ d }: Digit, stride: number): number => (d > 1 ? stride / 4 : 0);
   return {

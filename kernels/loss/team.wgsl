@@ -3,26 +3,20 @@
 const TEAM = 128u;
 var<workgroup> joined: array<f32, 128>;
 
-fn teamSum(value: f32, lane: u32) -> f32 {
+fn teamJoin(value: f32, lane: u32, largest: bool) -> f32 {
   joined[lane] = value;
   workgroupBarrier();
   for (var half = TEAM / 2u; half > 0u; half /= 2u) {
-    if (lane < half) { joined[lane] += joined[lane + half]; }
+    if (lane < half) {
+      let other = joined[lane + half];
+      joined[lane] = select(joined[lane] + other, max(joined[lane], other), largest);
+    }
     workgroupBarrier();
   }
-  let sum = joined[0];
+  let result = joined[0];
   workgroupBarrier(); // all have read it before the next one writes
-  return sum;
+  return result;
 }
 
-fn teamMax(value: f32, lane: u32) -> f32 {
-  joined[lane] = value;
-  workgroupBarrier();
-  for (var half = TEAM / 2u; half > 0u; half /= 2u) {
-    if (lane < half) { joined[lane] = max(joined[lane], joined[lane + half]); }
-    workgroupBarrier();
-  }
-  let largest = joined[0];
-  workgroupBarrier();
-  return largest;
-}
+fn teamSum(value: f32, lane: u32) -> f32 { return teamJoin(value, lane, false); }
+fn teamMax(value: f32, lane: u32) -> f32 { return teamJoin(value, lane, true); }
