@@ -33,15 +33,19 @@ const ownTime = (value: unknown): { overriddenDuration: number } | undefined => 
   return isTime ? { overriddenDuration: Number(value.ownMilliseconds) } : undefined;
 };
 
+/** In turns: what takes longer runs once. */
+const LONG = 10;
+
 /**
- * A turn: what takes long runs once. Of what is short the first run is not counted, for it finds cold caches after another
- * engine's turn and a machine that slept (a GPU has lowered its clocks), and those after it go on for `turnMs`.
+ * A turn: of what takes less than ten turns the first run is not counted, for it finds cold caches after another engine's
+ * turn and a machine that slept (a GPU has lowered its clocks; conv 512@28 on two cores, after 2 s of nothing: 130 to
+ * 177 ms, then 127), and those after it go on for `turnMs`. What takes longer runs once.
  */
 async function takeTurn({ name, run }: Contender, turnMs: number): Promise<readonly number[]> {
   const start = performance.now();
   const own = ownTime(await run())?.overriddenDuration;
   const first = own ?? performance.now() - start;
-  if (first >= turnMs) return [first];
+  if (first >= LONG * turnMs) return [first];
   const bench = new Bench({ time: turnMs, iterations: 1, warmup: false, retainSamples: true, throws: true });
   bench.add(name, async () => ownTime(await run()));
   await bench.run();

@@ -73,8 +73,8 @@ describe('interleaved', () => {
     const [a] = await interleaved([contender('a', order)], { rounds: 2, turnMs: 1, warm: true, settle });
     expect(a.samples).toHaveLength(order.length - 2);
     const runs: string[] = [];
-    const long = await interleaved([contender('b', runs, 7)], { rounds: 2, turnMs: 5, warm: true, settle });
-    expect(long[0].samples).toEqual([7, 7]);
+    const long = await interleaved([contender('b', runs, 11)], { rounds: 2, turnMs: 1, warm: true, settle });
+    expect(long[0].samples).toEqual([11, 11]);
     expect(runs).toHaveLength(2);
   });
 });
