@@ -27,6 +27,18 @@ export const softmaxKernel = defineKernel({
       ],
     },
     {
+      name: 'vec4',
+      adds: 'one row per invocation, four elements at a time',
+      supports: ({ length }) => length % 4 === 0,
+      passes: ({ rows, logarithm }) => [
+        {
+          source: file('softmax.wgsl'),
+          constants: { LOGARITHM: logarithm === 1, ...VEC4 },
+          workgroups: workgroupsFor(rows, 64),
+        },
+      ],
+    },
+    {
       name: 'team',
       adds: 'one row per workgroup, for GPUs',
       family: 'tiled',
@@ -56,6 +68,18 @@ export const softmaxBackwardKernel = defineKernel({
         {
           source: file('softmax-backward.wgsl'),
           constants: { LOGARITHM: logarithm === 1 },
+          workgroups: workgroupsFor(rows, 64),
+        },
+      ],
+    },
+    {
+      name: 'vec4',
+      adds: 'one row per invocation, four elements at a time',
+      supports: ({ length }) => length % 4 === 0,
+      passes: ({ rows, logarithm }) => [
+        {
+          source: file('softmax-backward.wgsl'),
+          constants: { LOGARITHM: logarithm === 1, ...VEC4 },
           workgroups: workgroupsFor(rows, 64),
         },
       ],
@@ -97,6 +121,20 @@ export const crossEntropyKernel = defineKernel({
         {
           source: file('cross-entropy-rows.wgsl'),
           constants: { SOFT: soft === 1 },
+          workgroups: workgroupsFor(rows, 64),
+        },
+        crossEntropyTotal(mean),
+      ],
+    },
+    {
+      name: 'vec4',
+      adds: 'rows, four elements at a time',
+      supports: ({ classes }) => classes % 4 === 0,
+      scratch: ({ rows }) => ({ losses: 4 * rows, weights: 4 * rows }),
+      passes: ({ rows, soft, mean }): Pass[] => [
+        {
+          source: file('cross-entropy-rows.wgsl'),
+          constants: { SOFT: soft === 1, ...VEC4 },
           workgroups: workgroupsFor(rows, 64),
         },
         crossEntropyTotal(mean),
