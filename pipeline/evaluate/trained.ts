@@ -58,7 +58,7 @@ export async function evaluateRun(
   const checked = await checkPictures({ ...data, pictures: test }, store, reading.update).finally(reading.finish);
   for (const { name, reason } of checked.skipped) options.say(`  skipped ${name}: ${reason}`);
   const line = progress('evaluating');
-  return evaluate(network, store, checked.pictures, config, line.update).finally(line.finish);
+  return evaluate(network, store, checked.pictures, line.update).finally(line.finish);
 }
 
 /** The data set with its labels numbered as the run numbers its classes. */

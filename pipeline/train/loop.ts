@@ -156,14 +156,9 @@ export async function trainLoop(input: LoopInput): Promise<'finished' | 'interru
   return 'finished';
 }
 
-async function validate({
-  trainer,
-  store,
-  split,
-  config,
-}: LoopInput): Promise<{ valLoss?: number; valAccuracy?: number }> {
+async function validate({ trainer, store, split }: LoopInput): Promise<{ valLoss?: number; valAccuracy?: number }> {
   if (split.val.length === 0) return {};
-  const { all, predictions } = await evaluate(trainer, store, split.val, config);
+  const { all, predictions } = await evaluate(trainer, store, split.val);
   const loss = predictions.reduce((sum, { picture, probabilities }) => {
     return sum - Math.log(Math.max(1e-30, probabilities[picture.label]));
   }, 0);
@@ -184,13 +179,13 @@ export async function evaluate(
   predictor: Predictor,
   store: RowStore,
   pictures: readonly Picture[],
-  config: Pick<TrainConfig, 'microBatch' | 'classes'>,
   onProgress?: (done: number, total: number) => void,
 ): Promise<Evaluation> {
-  const classes = config.classes.length;
+  const { microBatch } = predictor.config;
+  const classes = predictor.config.classes.length;
   const probabilities = new Float32Array(pictures.length * classes);
   let done = 0;
-  for await (const batch of batches(store, pictures, { batchSize: config.microBatch })) {
+  for await (const batch of batches(store, pictures, { batchSize: microBatch })) {
     const rows = await predictor.probabilities(batch);
     probabilities.set(rows.subarray(0, batch.pictures.length * classes), done * classes);
     done += batch.pictures.length;

@@ -220,7 +220,7 @@ async function finish(
   const chosen = split.val.length > 0 ? 'best' : 'last';
   trainer.restoreModel(await loadCheckpoint(run.path, chosen));
   const line = progress('testing');
-  const evaluation = await evaluate(trainer, rows, split.test, config, line.update).finally(line.finish);
+  const evaluation = await evaluate(trainer, rows, split.test, line.update).finally(line.finish);
   const { all } = evaluation;
   const last = run.events.at(-1);
   await run.log({

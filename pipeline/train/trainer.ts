@@ -1,6 +1,7 @@
 /** What the training loop asks of a network with its loss and optimiser on a device. */
 import type { Batch, Row } from '../dataset/batches.ts';
 import type { Checkpoint } from '../run/checkpoint.ts';
+import type { TrainConfig } from './config.ts';
 
 /** Means over the batch of one step. */
 export interface StepFigures {
@@ -13,7 +14,9 @@ export interface StepFigures {
 }
 
 export interface Predictor {
-  /** Class probabilities [batch, classes] of a batch, rows beyond its pictures included. */
+  /** With the micro-batch that fits the device, which a run's own config need not be. */
+  readonly config: Pick<TrainConfig, 'microBatch' | 'classes'>;
+  /** Class probabilities [batch, classes] of one micro-batch, rows beyond its pictures included. */
   probabilities(batch: Batch<Row>): Promise<Float32Array>;
 }
 
