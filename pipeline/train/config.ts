@@ -128,6 +128,9 @@ const smoke: Preset = {
   adamForm: 'pytorch',
 };
 
+/** No augmentation: what is learnt by heart must look the same every time. */
+const still: TrainConfig['augment'] = { flip: false, rotation: 0, margin: 1 };
+
 const presets: Record<PresetName, Preset> = { paper, smoke };
 
 /** Where a model's own structure asks for another small size: VGG16 halves its pictures four or five times. */
@@ -171,7 +174,7 @@ export function resolveTrainConfig(
     classes: [...facts.classes],
     modelOptions: { ...classifierConfig(model, modelOptions) },
     loss: { ...lossDefaults, ...withoutUndefined(options.loss ?? {}) },
-    augment: { ...base.augment, ...withoutUndefined(options.augment ?? {}) },
+    augment: { ...(options.overfitOneBatch ? still : base.augment), ...withoutUndefined(options.augment ?? {}) },
   };
   const result = trainConfigSchema.safeParse(candidate);
   if (!result.success) {

@@ -23,6 +23,13 @@ test('the paper preset is the paper’s training', () => {
   expect(config.modelOptions).toMatchObject({ classes: 3, biMap: [128, 64], fc: [2000, 128] });
 });
 
+test('one batch is learnt by heart without augmentation, unless it is asked for', () => {
+  const still = { flip: false, rotation: 0, margin: 1 };
+  expect(resolve({ overfitOneBatch: true }).augment).toEqual(still);
+  expect(resolve({ overfitOneBatch: true, augment: { flip: true } }).augment).toEqual({ ...still, flip: true });
+  expect(resolve({ overfitOneBatch: false }).augment).toMatchObject({ flip: true, rotation: 10 });
+});
+
 test('the distance term belongs to the models that have it', () => {
   expect(resolve().loss.lambda1).toBe(10);
   expect(resolve({ model: 'baseline' }).loss.lambda1).toBe(0);
