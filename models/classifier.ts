@@ -29,15 +29,17 @@ export class Classifier extends Module {
   readonly extractor: Network | undefined;
   /** What the pictures went through before they come in here. */
   readonly preprocessing: Preprocessing;
+  /** Draws the initial weights, then dropout's masks: its place belongs into a checkpoint. */
+  readonly generator: RandomGenerator;
 
   constructor(name: ClassifierName, config: ClassifierConfigs[ClassifierName], seed: number) {
     super();
     this.name = name;
     this.config = config;
-    const generator = new RandomGenerator(seed);
-    this.network = new Network(classifierPlan(name, config), generator);
+    this.generator = new RandomGenerator(seed);
+    this.network = new Network(classifierPlan(name, config), this.generator);
     const extractor = extractorPlan(name, config);
-    this.extractor = extractor && new Network(extractor, generator);
+    this.extractor = extractor && new Network(extractor, this.generator);
     this.extractor?.requireGrad(false);
     if ('freezeUpTo' in config && config.freezeUpTo !== 'none') {
       this.network.freezeUpTo(vgg16PoolLayer(config.freezeUpTo));

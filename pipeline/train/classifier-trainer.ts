@@ -61,6 +61,10 @@ const figureNames = ['loss', 'crossEntropy', 'distance', 'correct'] as const;
 /** Which part of a checkpoint a tensor belongs to. */
 const parts = { model: 'model.', objective: 'objective.', optimizer: 'optimizer.' } as const;
 
+const drawn = z.object({ calls: z.int() });
+/** How far the generators of augmentation and of dropout have drawn; checkpoints of earlier versions lack the latter. */
+const stateSchema = z.object({ generator: drawn, dropout: drawn.optional() });
+
 interface CreateOptions {
   /** A new run: its weights file is loaded. A run that goes on needs that file for a frozen extractor alone. */
   readonly start?: boolean;
@@ -279,7 +283,7 @@ export class ClassifierTrainer implements Trainer {
     for (const [key, { shape, data }] of await this.#optimizer.stateDict()) {
       tensors.set(parts.optimizer + key, storeFloat32(data, shape));
     }
-    return { tensors, state: { generator: this.#generator.state() } };
+    return { tensors, state: { generator: this.#generator.state(), dropout: this.#model.generator.state() } };
   }
 
   restoreModel({ tensors }: Checkpoint): void {
@@ -290,9 +294,11 @@ export class ClassifierTrainer implements Trainer {
     this.restoreModel(checkpoint);
     this.#objective.loadStateDict(section(checkpoint.tensors, parts.objective));
     this.#optimizer.loadStateDict(section(checkpoint.tensors, parts.optimizer));
-    const parsed = z.object({ generator: z.object({ calls: z.int() }) }).safeParse(checkpoint.state);
+    const parsed = stateSchema.safeParse(checkpoint.state);
     if (!parsed.success) throw new CheckpointError('The checkpoint lacks the random generator of its run.');
-    this.#generator.calls = parsed.data.generator.calls;
+    const { generator, dropout } = parsed.data;
+    this.#generator.calls = generator.calls;
+    if (dropout) this.#model.generator.calls = dropout.calls;
   }
 
   dispose(): void {

@@ -177,6 +177,16 @@ describe('a run', () => {
   });
 });
 
+test('dropout goes on where it was: a run stopped and resumed is the same, bit for bit', async () => {
+  const options = { ...small(), model: 'vgg16', modelOptions: { width: 1 / 32, imageSize: 32 }, epochs: 1 };
+  const [straight, stopped] = [join(folder, 'straight'), join(folder, 'stopped-dropout')];
+  await beginRun(options, straight, session().options);
+  const { options: own } = session();
+  expect((await beginRun(options, stopped, { ...own, signal: AbortSignal.abort() })).state).toBe('interrupted');
+  await resumeRun(stopped, own);
+  expect(await curve(stopped)).toEqual(await curve(straight));
+});
+
 describe('options', () => {
   test('a dry run writes nothing', async () => {
     const before = await readdir(folder);
