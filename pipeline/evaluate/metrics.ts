@@ -18,7 +18,7 @@ export interface Metrics {
   perClass: readonly ClassMetrics[];
   /** Correct pictures over all pictures: the paper's "average accuracy". */
   accuracy: number;
-  /** Means over the classes, each class counting the same. */
+  /** Means over the classes that have pictures, each class counting the same. */
   macro: { recall: number; precision: number; f1: number };
   total: number;
 }
@@ -53,7 +53,10 @@ export function computeMetrics(confusion: ConfusionMatrix): Metrics {
     return { recall, precision, f1: ratio(2 * recall * precision, recall + precision), support };
   });
   const total = sum(columns);
-  const mean = (pick: (metrics: ClassMetrics) => number) => ratio(sum(perClass.map(pick)), perClass.length);
+  // A class without pictures cannot be recognised: its zeros would pull the means down (generated pictures alone hold none
+  // of the class that they are made from).
+  const present = perClass.filter(({ support }) => support > 0);
+  const mean = (pick: (metrics: ClassMetrics) => number) => ratio(sum(present.map(pick)), present.length);
   return {
     confusion,
     perClass,

@@ -1,8 +1,13 @@
 /** Metrics as text tables: for the terminal, and as Markdown for model cards. */
 import Table from 'cli-table3';
-import type { Metrics } from './metrics.ts';
+import type { ClassMetrics, Metrics } from './metrics.ts';
 
 const percent = (value: number) => (100 * value).toFixed(2);
+/** Recall, precision and F1; a class without pictures has none. */
+export const figuresOf = (
+  { support, recall, precision, f1 }: ClassMetrics,
+  format: (value: number) => string,
+): string[] => [recall, precision, f1].map((value) => (support === 0 ? '–' : format(value)));
 const plain = { head: [], border: [], compact: true };
 
 export interface NamedMetrics {
@@ -22,7 +27,7 @@ export function metricsTable(classes: readonly string[], rows: readonly NamedMet
   for (const { name, metrics } of rows) {
     table.push([
       `${name} (${metrics.total})`,
-      ...metrics.perClass.flatMap(({ recall, precision, f1 }) => [percent(recall), percent(precision), percent(f1)]),
+      ...metrics.perClass.flatMap((m) => figuresOf(m, percent)),
       percent(metrics.accuracy),
     ]);
   }
@@ -48,9 +53,7 @@ export function metricsMarkdown(classes: readonly string[], metrics: Metrics): s
   return [
     line(['class', 'pictures', 'recall %', 'precision %', 'F1 %']),
     line(['---', '--:', '--:', '--:', '--:']),
-    ...metrics.perClass.map((m, k) =>
-      line([classes[k] ?? '', m.support, percent(m.recall), percent(m.precision), percent(m.f1)]),
-    ),
+    ...metrics.perClass.map((m, k) => line([classes[k] ?? '', m.support, ...figuresOf(m, percent)])),
     line([
       'mean over classes',
       '',

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import type { Evaluation } from '../evaluate/evaluation.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
+import { figuresOf } from '../evaluate/table.ts';
 import { lineChart, type Series, smooth, thin } from './charts.ts';
 import type { RunEvent } from './folder.ts';
 
@@ -116,7 +117,7 @@ function confusion(classes: readonly string[], metrics: Metrics): string {
 function perClass(classes: readonly string[], metrics: Metrics): string {
   const rows = metrics.perClass.map(
     (m, k) =>
-      `<tr><th>${html(classes[k])}</th><td>${m.support}</td><td>${percent(m.recall)}</td><td>${percent(m.precision)}</td><td>${percent(m.f1)}</td></tr>`,
+      `<tr><th>${html(classes[k])}</th>${[m.support, ...figuresOf(m, percent)].map((cell) => `<td>${cell}</td>`).join('')}</tr>`,
   );
   const { recall, precision, f1 } = metrics.macro;
   return `<table><caption>Per class</caption><tr><td></td><th>pictures</th><th>recall</th><th>precision</th><th>F1</th></tr>${rows.join('')}<tr><th>mean</th><td></td><td>${percent(recall)}</td><td>${percent(precision)}</td><td>${percent(f1)}</td></tr></table>`;

@@ -132,6 +132,22 @@ test('counting', () => {
   expect(argmaxRow([0, 3, 1, 5, 5, 4], 1, 3)).toBe(0);
 });
 
+test('a class without pictures has no figures and no part in the means', () => {
+  // Generated pictures alone: happy and sad ones, some of which are taken for normal.
+  const metrics = computeMetrics([
+    [6, 0, 2],
+    [0, 0, 0],
+    [1, 1, 2],
+  ]);
+  expect(metrics.macro.recall).toBeCloseTo((6 / 8 + 2 / 4) / 2, 12);
+  expect(metrics.macro.precision).toBeCloseTo((6 / 7 + 2 / 4) / 2, 12);
+  expect(metrics.macro.f1).toBeCloseTo((12 / 15 + 4 / 8) / 2, 12);
+  expect(metrics.accuracy).toBeCloseTo(8 / 12, 12);
+  const classes = ['happy', 'normal', 'sad'];
+  expect(metricsMarkdown(classes, metrics)).toContain('| normal | 0 | – | – | – |');
+  expect(metricsTable(classes, [{ name: 'generated', metrics }])).toMatch(/80\.00 │ +– │ +– │ +– │ +50\.00/);
+});
+
 test('nothing at all gives zeros, not NaN', () => {
   const metrics = computeMetrics([
     [0, 0],
