@@ -1,10 +1,11 @@
 /** Using a trained run: on another data set, or on single pictures. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { ConfigError, DataError } from '../../engine/index.ts';
 import { checkPictures, decodePicture, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
 import { progress } from '../progress.ts';
-import { type CheckpointName, loadCheckpoint } from '../run/checkpoint.ts';
+import { type CheckpointName, checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { readRunConfig } from '../run/folder.ts';
 import { readSplit } from '../run/split-file.ts';
 import { ClassifierTrainer, decodedSize } from '../train/classifier-trainer.ts';
@@ -21,7 +22,8 @@ export interface TrainedRun {
 /** The options of a run, and which of its checkpoints predictions are made with; loads nothing. */
 export async function describeTrained(run: string, wanted?: CheckpointName): Promise<Omit<TrainedRun, 'network'>> {
   const config = await readRunConfig(run, trainConfigSchema);
-  return { config, checkpoint: wanted ?? (config.valShare > 0 && !config.overfitOneBatch ? 'best' : 'last') };
+  // Whether there were validation pictures, the manifest decides as well as --val-share.
+  return { config, checkpoint: wanted ?? (existsSync(checkpointPath(run, 'best')) ? 'best' : 'last') };
 }
 
 /** Opens a run for predictions: its best checkpoint, or its last where it has no best. */

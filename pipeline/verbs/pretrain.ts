@@ -1,9 +1,9 @@
-import { join } from 'node:path';
 import { Option } from 'commander';
 import { vgg16Pools } from '../../models/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { parseModelOptions } from '../model-options.ts';
 import { positiveNumber, wholeNumber } from '../options.ts';
+import { checkpointPath } from '../run/checkpoint.ts';
 import type { Verb } from './index.ts';
 
 interface Flags {
@@ -72,9 +72,12 @@ Examples:
         ),
       );
       if (outcome.state === 'interrupted') process.exitCode = 130;
-      else
+      else {
+        const { describeTrained } = await import('../evaluate/trained.ts');
+        const { checkpoint } = await describeTrained(outcome.run);
         console.log(
-          `extractor: npx kindergrad train vfeso-dlse --weights ${join(outcome.run, 'checkpoints', 'best.safetensors')} …`,
+          `extractor: npx kindergrad train vfeso-dlse --weights ${checkpointPath(outcome.run, checkpoint)} …`,
         );
+      }
     });
 };

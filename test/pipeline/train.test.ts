@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { classifierConfig, classifierPlan } from '../../models/index.ts';
-import { evaluateRun, openTrained, predictFiles } from '../../pipeline/evaluate/trained.ts';
+import { readDataSet } from '../../pipeline/dataset/read.ts';
+import { describeTrained, evaluateRun, openTrained, predictFiles } from '../../pipeline/evaluate/trained.ts';
+import { readManifest, writeManifest } from '../../pipeline/manifest.ts';
 import { loadCheckpoint } from '../../pipeline/run/checkpoint.ts';
 import { readEvents } from '../../pipeline/run/folder.ts';
 import { synthesise } from '../../pipeline/synth/synthesise.ts';
@@ -185,6 +187,23 @@ test('dropout goes on where it was: a run stopped and resumed is the same, bit f
   expect((await beginRun(options, stopped, { ...own, signal: AbortSignal.abort() })).state).toBe('interrupted');
   await resumeRun(stopped, own);
   expect(await curve(stopped)).toEqual(await curve(straight));
+});
+
+test('validation pictures that the manifest names choose the checkpoint, which is then the one that counts', async () => {
+  const named = join(folder, 'named');
+  await cp(data, named, { recursive: true });
+  const rows = await readManifest(named);
+  const sides = new Map((await readDataSet(named)).pictures.map(({ name, subject }) => [name, subject]));
+  const held = new Set([...new Set(sides.values())].slice(0, 6));
+  await writeManifest(
+    named,
+    (rows ?? []).map((row) => (held.has(sides.get(row.path ?? '') ?? '') ? { ...row, split: 'val' } : row)),
+  );
+  const run = join(folder, 'named-run');
+  await beginRun({ ...small(), data: named, valShare: 0 }, run, session().options);
+  const tested = (await readEvents(run)).find(({ event }) => event === 'test');
+  expect(tested?.checkpoint).toBe('best');
+  expect((await describeTrained(run)).checkpoint).toBe('best');
 });
 
 describe('options', () => {
