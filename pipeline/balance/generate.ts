@@ -18,7 +18,7 @@ import {
 } from './candidates.ts';
 import { type GanTrainer, toBytes } from './gan-training.ts';
 import type { Judges } from './judges.ts';
-import type { BalanceTask } from './plan.ts';
+import { type BalanceTask, trainable } from './plan.ts';
 import { isSpare, reviewed, similarity, spare } from './select.ts';
 
 /** Begins a manifest row's `discarded` for a generated picture of the class. */
@@ -40,7 +40,7 @@ export interface Supply {
   readonly unused: readonly Picture[];
 }
 
-/** Each real picture is used once for each class; those that the manifest keeps for tests never are. */
+/** Each real picture is used once for each class; those of subjects that the manifest holds out never are. */
 export async function supplyOf(
   data: DataSet,
   task: Pick<BalanceTask, 'from' | 'to'>,
@@ -55,10 +55,8 @@ export async function supplyOf(
       .filter((row) => row.path === null && isOwnRow(row, run, task.to))
       .map((row) => [row.source, (row.discarded ?? '').slice(discardedAs(task.to).length)]),
   );
-  const label = data.classes.indexOf(task.from);
-  const real = data.pictures.filter((p) => p.label === label && !p.generated && p.split !== 'test');
   // One order of all, so that an interrupted call goes on with what an uninterrupted one would have taken.
-  const sources = epochOrder(real, options.seed, 500_000);
+  const sources = epochOrder(trainable(data, task.from), options.seed, 500_000);
   const usable = new Map(sources.filter(({ name }) => !kept.has(name)).map((picture) => [picture.name, picture]));
   const stored = (await readCandidates(run)).filter(({ source }) => usable.has(source));
   for (const { source } of stored) usable.delete(source);

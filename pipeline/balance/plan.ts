@@ -73,14 +73,25 @@ export function planBalance(
   return tasks;
 }
 
-/** Real pictures of a class that may be trained on: what the manifest keeps for tests is left out. */
-export function realPictures(data: DataSet, name: string): Picture[] {
+/** Subjects that the manifest holds out: a split puts all pictures of one on that side, marked or not. */
+const heldOut = (data: DataSet): Set<string> =>
+  new Set(data.pictures.flatMap(({ split, subject }) => (split && split !== 'train' ? subject : [])));
+
+/** Real pictures of a class of subjects that may be trained on: those that the manifest holds out are left out. */
+export function trainable(data: DataSet, name: string): Picture[] {
   const label = data.classes.indexOf(name);
-  const pictures = data.pictures.filter((p) => p.label === label && !p.generated && p.split !== 'test');
+  const held = heldOut(data);
+  return data.pictures.filter((p) => p.label === label && !p.generated && !held.has(p.subject));
+}
+
+/** The same, for a class that a CycleGAN is to learn from. @throws DataError when there are too few. */
+export function realPictures(data: DataSet, name: string): Picture[] {
+  const pictures = trainable(data, name);
   if (pictures.length < 2) {
     const found = pictures.length === 0 ? 'no real picture' : 'one real picture';
     throw new DataError(`The class ${name} has ${found} to learn from.`, {
-      remedy: 'A CycleGAN needs at least a few dozen of each of its two classes; those kept for tests do not count.',
+      remedy:
+        'A CycleGAN needs at least a few dozen of each of its two classes; those of subjects held out for validation or tests do not count.',
     });
   }
   return pictures;

@@ -8,7 +8,7 @@ import { type Device, openDevice } from '../../../engine/node.ts';
 import { cycleGanConfig } from '../../../models/index.ts';
 import type { GanRunConfig } from '../../../pipeline/balance/config.ts';
 import { gridPath, loadSize, trainGan } from '../../../pipeline/balance/gan-training.ts';
-import { planBalance } from '../../../pipeline/balance/plan.ts';
+import { planBalance, realPictures, trainable } from '../../../pipeline/balance/plan.ts';
 import { pictureStore } from '../../../pipeline/dataset/decode.ts';
 import { type DataSet, readDataSet } from '../../../pipeline/dataset/read.ts';
 import { loadCheckpoint } from '../../../pipeline/run/checkpoint.ts';
@@ -96,5 +96,22 @@ describe('planBalance', () => {
     expect(planBalance(data, { to: 'sad=60' })).toEqual([{ from: 'normal', to: 'sad', make: 60 - counts.sad }]);
     expect(() => planBalance(data, { to: 'angry=4' })).toThrow(/there is no class "angry"/);
     expect(() => planBalance(data, { to: 'normal=400' })).toThrow(/Choose another with --from/);
+  });
+
+  it('learns nothing from subjects that the manifest holds out, whichever of their pictures it marks', () => {
+    const [a, b, c] = [...new Set(classOf('normal').map(({ subject }) => subject))];
+    const marked = new Map([
+      [classOf('normal').find(({ subject }) => subject === a)?.name, 'test' as const],
+      [classOf('normal').find(({ subject }) => subject === b)?.name, 'val' as const],
+      [classOf('normal').find(({ subject }) => subject === c)?.name, 'train' as const],
+    ]);
+    const pictures = data.pictures.map((picture) => ({ ...picture, split: marked.get(picture.name) }));
+    for (const name of ['normal', 'happy']) {
+      const used = realPictures({ ...data, pictures }, name);
+      expect(used).toEqual(trainable({ ...data, pictures }, name));
+      expect(used.map((picture) => picture.name)).toEqual(
+        classOf(name).flatMap(({ name, subject }) => (subject === a || subject === b ? [] : name)),
+      );
+    }
   });
 });
