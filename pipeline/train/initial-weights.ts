@@ -19,10 +19,14 @@ export async function fileHash(path: string): Promise<string> {
   }
 }
 
-/** A checkpoint of a run carries `model.` before the network's keys, and more than the network. */
-function networkTensors(tensors: Tensors): Tensors {
-  const own = [...tensors].filter(([name]) => name.startsWith('model.'));
-  return own.length > 0 ? new Map(own.map(([name, tensor]) => [name.slice('model.'.length), tensor])) : tensors;
+/**
+ * The network's tensors, and whether kindergrad wrote them: a checkpoint of a run carries `model.` before the network's
+ * keys, and more than the network; an exported model says so in its metadata.
+ */
+function networkTensors({ tensors, metadata }: WeightsFile): { tensors: Tensors; own: boolean } {
+  const ofRun = [...tensors].filter(([name]) => name.startsWith('model.'));
+  if (ofRun.length === 0) return { tensors, own: metadata.kindergrad !== undefined };
+  return { tensors: new Map(ofRun.map(([name, tensor]) => [name.slice('model.'.length), tensor])), own: true };
 }
 
 /** VGG16's plan without what the file does not fit: another number of classes, pictures of another size. */
@@ -46,9 +50,10 @@ function fittingPlan(plan: NetworkPlan, tensors: Tensors, classes: number): Netw
  * @throws CheckpointError listing what does not fit.
  */
 export async function loadInitialWeights(model: Classifier, path: string): Promise<string> {
-  const { tensors: found } = await readWeights(path);
-  const tensors = networkTensors(found);
-  const order = 'preprocessing' in model.config && model.config.preprocessing === 'caffe' ? 'bgr' : 'rgb';
+  const { tensors, own: ours } = networkTensors(await readWeights(path));
+  // Caffe's weights expect blue first; ours were turned round when they were first loaded.
+  const fromCaffe = 'preprocessing' in model.config && model.config.preprocessing === 'caffe' && !ours;
+  const order = fromCaffe ? 'bgr' : 'rgb';
   const extractor = extractorPlan(model.name, model.config);
   if (extractor && model.extractor) {
     const { state, naming, unused } = vgg16State(tensors, extractor, order);

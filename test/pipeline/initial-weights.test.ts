@@ -21,12 +21,12 @@ afterAll(async () => {
 
 type Tensors = Iterable<readonly [string, { shape: readonly number[]; data: ArrayLike<number> }]>;
 
-async function file(name: string, tensors: Tensors): Promise<string> {
+async function file(name: string, tensors: Tensors, metadata: Record<string, string> = {}): Promise<string> {
   const path = join(folder, `${name}.safetensors`);
   const stored = [...tensors].map(
     ([key, { shape, data }]) => [key, storeFloat32(Float32Array.from(data), shape)] as const,
   );
-  await writeFile(path, writeSafetensors(stored));
+  await writeFile(path, writeSafetensors(stored, metadata));
   return path;
 }
 
@@ -60,6 +60,23 @@ describe('VGG16 weights', () => {
     expect(await loadInitialWeights(model, await file('size', vgg16()))).toMatch(/classifier\.0\.weight/);
     expect([...((await model.stateDict()).get('features.28.bias')?.data ?? [])]).toEqual(value('features.28.bias'));
     model.dispose();
+  });
+
+  it('from Caffe are turned round once: not again when they come from a run or an export of ours', async () => {
+    const caffe = { ...small, imageSize: 128, preprocessing: 'caffe' } as const;
+    const ours = vgg16().map(([name, tensor]) => [`model.${name}`, tensor] as const);
+    const first = async (path: string) => {
+      const model = createModel('vfeso-dlse', caffe);
+      await loadInitialWeights(model, path);
+      const { data = [] } = (await model.stateDict()).get('extractor.features.0.weight') ?? {};
+      model.dispose();
+      return [...data].slice(0, 27);
+    };
+    const stored = value('features.0.weight').slice(0, 27);
+    const turned = [...stored.slice(18), ...stored.slice(9, 18), ...stored.slice(0, 9)];
+    expect(await first(await file('caffe', vgg16()))).toEqual(turned);
+    expect(await first(await file('caffe-run', ours))).toEqual(stored);
+    expect(await first(await file('caffe-export', vgg16(), { kindergrad: '{}' }))).toEqual(stored);
   });
 
   it('of another width are refused', async () => {
