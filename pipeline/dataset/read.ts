@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DataError } from '../../engine/errors.ts';
 import { fileErrorReason } from '../files.ts';
 import { type ManifestRow, manifestName, readManifest } from '../manifest.ts';
-import { subjectFromPath } from './subject.ts';
+import { subjectInDataSet } from './subject.ts';
 
 export type Split = 'train' | 'val' | 'test';
 
@@ -71,13 +71,12 @@ export async function readDataSet(folder: string, options: { targets?: Targets }
   if (!labelled) checkFolders(folder, found.folders, classes);
   checkClasses(folder, classes, found.files.length);
   const pictures = named.map(({ path, className, row }) => {
-    const inClass = path.split('/').slice(1).join('/') || path;
     const picture: Picture = {
       file: join(folder, path),
       name: path,
       label: classes.indexOf(className),
       target: distribution(classes, className, options.targets === 'soft' ? row?.votes : undefined),
-      subject: row?.subject ?? subjectFromPath(inClass, className),
+      subject: row?.subject ?? subjectInDataSet(path, className),
       generated: row?.generatedBy !== undefined,
     };
     if (row?.split) picture.split = row.split;

@@ -24,3 +24,7 @@ export function subjectFromPath(path: string, className: string): string {
     name === stem || nobody.test(name.replaceAll('_', ' ')) || name.toLowerCase() === className.toLowerCase();
   return generic ? `${className}/${stem}` : name;
 }
+
+/** The subject of a picture by its path in the data set, whose first folder is that of its class. */
+export const subjectInDataSet = (path: string, className: string): string =>
+  subjectFromPath(path.split('/').slice(1).join('/') || path, className);

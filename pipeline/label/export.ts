@@ -3,6 +3,7 @@ import { copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import { ConfigError, DataError } from '../../engine/errors.ts';
+import { subjectInDataSet } from '../dataset/subject.ts';
 import { fileErrorReason, writeFileAtomic } from '../files.ts';
 import { readManifest, writeManifest } from '../manifest.ts';
 import { type AggregateOptions, aggregate } from './aggregate.ts';
@@ -91,7 +92,9 @@ async function exportFolders(history: LabelHistory, options: ExportOptions): Pro
       labels: result.labels,
       pictures: [picture],
     });
-    if (row) manifest.push({ ...row, path });
+    // Its new name no longer tells whose picture it is as its old path did.
+    const subject = row?.subject ?? subjectInDataSet(picture.path, picture.label ?? '');
+    if (row) manifest.push({ ...row, subject, path });
     onProgress?.(index + 1, settled.length);
   }
   await writeManifest(out, manifest);

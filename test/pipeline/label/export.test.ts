@@ -74,6 +74,22 @@ describe('exporting and importing answers', () => {
     expect(readFileSync(join(links, 'sad/sad__1.png'))).toEqual(readFileSync(join(folder, 'sad/1.png')));
   });
 
+  it('a folder per class keeps whose pictures they are, told by a folder or by the name', async () => {
+    const shown = ['happy/anna/01.png', 'sad/anna/02.png', 'happy/Ben_1.png', 'sad/Ben_2.png', 'sad/IMG_7.png'];
+    const folder = await pictureFolder(shown);
+    const before = new Map((await readDataSet(folder)).pictures.map(({ name, subject }) => [name, subject]));
+    const file = join(temporaryFolder(), 'answers.jsonl');
+    const answers = shown.map((path) => ({ path, rater: 'Ann', label: path.split('/')[0] }));
+    writeFileSync(file, answers.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    await kindergrad('import-labels', folder, file);
+    const out = join(temporaryFolder(), 'by-class');
+    await kindergrad('export-labels', folder, '--format', 'folders', '--out', out);
+    for (const { name, subject } of (await readDataSet(out)).pictures) {
+      const [, flat = ''] = name.split('/');
+      expect(subject, name).toBe(before.get(flat.replaceAll('__', '/')));
+    }
+  });
+
   it("reads Label Studio's own export: uploads, users by number, cancelled tasks", () => {
     const task = (image: string, ...annotations: object[]) => ({ id: 7, data: { image }, annotations });
     const choice = (label: string, more: object = {}) => ({
