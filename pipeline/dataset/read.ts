@@ -76,7 +76,7 @@ export async function readDataSet(folder: string, options: { targets?: Targets }
       name: path,
       label: classes.indexOf(className),
       target: distribution(classes, className, options.targets === 'soft' ? row?.votes : undefined),
-      subject: row?.subject ?? subjectInDataSet(path, className),
+      subject: row?.subject ?? subjectInDataSet(path, className, classes),
       generated: row?.generatedBy !== undefined,
     };
     if (row?.split) picture.split = row.split;

@@ -93,7 +93,7 @@ async function exportFolders(history: LabelHistory, options: ExportOptions): Pro
       pictures: [picture],
     });
     // Its new name no longer tells whose picture it is as its old path did.
-    const subject = row?.subject ?? subjectInDataSet(picture.path, picture.label ?? '');
+    const subject = row?.subject ?? subjectInDataSet(picture.path, picture.label ?? '', result.labels);
     if (row) manifest.push({ ...row, subject, path });
     onProgress?.(index + 1, settled.length);
   }

@@ -71,6 +71,18 @@ describe('reading', () => {
     expect(majority.pictures[0]?.target).toEqual([1, 0]);
   });
 
+  test('a file named after the class it lay in shows nobody, also when raters have chosen another', async () => {
+    const rows = ['happy/happy_1.png', 'happy/happy_2.png', 'sad/sad_1.png', 'sad/Anna_2.png'];
+    for (const path of rows) await put(path, await colour('red'));
+    const labels = ['happy', 'sad', 'happy', 'happy'];
+    await writeManifest(
+      folder,
+      rows.map((path, i) => ({ path, label: labels[i] })),
+    );
+    const { pictures } = await readDataSet(folder);
+    expect(pictures.map(({ subject }) => subject)).toEqual(['happy/happy_1', 'sad/happy_2', 'Anna', 'happy/sad_1']);
+  });
+
   test('a missing folder, an empty class and a single class are named', async () => {
     await expect(readDataSet(join(folder, 'nowhere'))).rejects.toThrow(/nowhere cannot be read: it does not exist/);
     await put('happy/a.png', await colour('red'));
