@@ -32,16 +32,18 @@ export interface FeatureOptions {
   /** Augmentation draws of each training picture. */
   readonly draws: number;
   readonly say: (line: string) => void;
+  /** Aborting it ends the computation after the shard under way. */
+  readonly signal: AbortSignal;
 }
 
-/** One cache: `pictures` with so many draws each, or unaugmented. */
+/** One cache: `pictures` with so many draws each, or unaugmented; nothing when it was interrupted. */
 async function fill(
   extractor: Extractor,
   pictures: readonly Picture[],
   store: PictureStore,
   options: FeatureOptions & { name: string; augmented: boolean },
-): Promise<FeatureCache> {
-  const { folder, name, dtype, say, augmented } = options;
+): Promise<FeatureCache | undefined> {
+  const { folder, name, dtype, say, signal, augmented } = options;
   const draws = augmented ? options.draws : 1;
   const hashes: string[] = [];
   for (const picture of pictures) hashes.push(fingerprint([await store.load(picture)]));
@@ -71,6 +73,7 @@ async function fill(
     return images;
   };
   for (const [done, shard] of missing.entries()) {
+    if (signal.aborted) break;
     line.update(done, missing.length);
     const { first, end } = cache.recordsOf(shard);
     const size = extractor.shape.reduce((product, n) => product * n, 1);
@@ -84,30 +87,30 @@ async function fill(
     }
     await cache.writeShard(shard, values);
   }
-  if (missing.length > 0) line.update(missing.length, missing.length);
+  if (missing.length > 0 && !signal.aborted) line.update(missing.length, missing.length);
   line.finish();
-  return cache;
+  return signal.aborted ? undefined : cache;
 }
 
 /**
  * Features of all pictures of a split: training pictures with `draws` augmentations, of which an epoch sees one each in
  * turn; the others unaugmented.
+ * @returns nothing when the computation was interrupted; what is there stays
  */
 export async function featureStore(
   extractor: Extractor,
   split: { readonly train: readonly Picture[]; readonly val: readonly Picture[]; readonly test: readonly Picture[] },
   store: PictureStore,
   options: FeatureOptions,
-): Promise<RowStore<Float32Array>> {
+): Promise<RowStore<Float32Array> | undefined> {
   const training = [...new Set(split.train)];
   const held = [...new Set([...split.val, ...split.test])];
-  const caches = {
-    train: await fill(extractor, training, store, { ...options, name: 'train', augmented: true }),
-    test: await fill(extractor, held, store, { ...options, name: 'test', augmented: false }),
-  };
+  const train = await fill(extractor, training, store, { ...options, name: 'train', augmented: true });
+  const test = train && (await fill(extractor, held, store, { ...options, name: 'test', augmented: false }));
+  if (!test) return undefined;
   const places = new Map<Picture, { cache: FeatureCache; index: number }>();
-  for (const [index, picture] of training.entries()) places.set(picture, { cache: caches.train, index });
-  for (const [index, picture] of held.entries()) places.set(picture, { cache: caches.test, index });
+  for (const [index, picture] of training.entries()) places.set(picture, { cache: train, index });
+  for (const [index, picture] of held.entries()) places.set(picture, { cache: test, index });
   const size = extractor.shape.reduce((product, n) => product * n, 1);
   return {
     async load(picture, epoch = 0) {

@@ -11,7 +11,7 @@ import { sampleSheet } from '../evaluate/sample-sheet.ts';
 import { featureStore } from '../features/store.ts';
 import { writeFileAtomic } from '../files.ts';
 import { formatDuration, type Progress, progress } from '../progress.ts';
-import { loadCheckpoint } from '../run/checkpoint.ts';
+import { checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { holdsRun, RunFolder, readRunConfig } from '../run/folder.ts';
 import { renderModelCard } from '../run/model-card.ts';
 import { readSplit, writeSplit } from '../run/split-file.ts';
@@ -140,15 +140,15 @@ export async function dryRun(
   trainer.dispose();
 }
 
-/** Goes on with a run where its last checkpoint stands. */
+/** Goes on with a run where its last checkpoint stands, or from its beginning when it was stopped before the first one. */
 export async function resumeRun(path: string, session: SessionOptions): Promise<Outcome> {
   const config = await readRunConfig(path, trainConfigSchema);
-  const checkpoint = await loadCheckpoint(path, 'last');
-  const position = positionOf(checkpoint);
+  const checkpoint = existsSync(checkpointPath(path, 'last')) ? await loadCheckpoint(path, 'last') : undefined;
+  const position = checkpoint ? positionOf(checkpoint) : startPosition;
   const data = await readDataSet(config.data, { targets: config.targets });
   const split = await readSplit(path, data);
-  const trainer = await ClassifierTrainer.create(config, { cached: config.cache !== null });
-  trainer.restore(checkpoint);
+  const trainer = await ClassifierTrainer.create(config, { start: !checkpoint, cached: config.cache !== null });
+  if (checkpoint) trainer.restore(checkpoint);
   const run = await RunFolder.resume(path, position.step);
   await run.log({ event: 'resume', step: position.step, epoch: position.epoch, device: trainer.deviceName });
   session.say(`${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`);
@@ -166,7 +166,12 @@ async function execute(
   const { split } = prepared;
   const { config } = trainer;
   try {
+    const stopped = (): Outcome => {
+      session.say(`saved; go on with: npx kindergrad train --resume ${run.path}`);
+      return { run: run.path, state: 'interrupted' };
+    };
     const rows = await rowsOf(trainer, prepared, session);
+    if (!rows) return stopped();
     const compiling = progress('compiling kernels');
     await trainer.prepare(compiling.update).finally(compiling.finish);
     const line: Progress = progress(config.model);
@@ -180,10 +185,7 @@ async function execute(
       signal: session.signal,
       onProgress: line.update,
     }).finally(line.finish);
-    if (state === 'interrupted') {
-      session.say(`saved; go on with: npx kindergrad train --resume ${run.path}`);
-      return { run: run.path, state };
-    }
+    if (state === 'interrupted') return stopped();
     const evaluation = await finish(run, trainer, prepared, rows, session);
     return { run: run.path, state, evaluation };
   } finally {
@@ -192,17 +194,20 @@ async function execute(
   }
 }
 
-/** The pictures themselves, or the frozen extractor's features of them, computed now where the cache lacks them. */
+/**
+ * The pictures themselves, or the frozen extractor's features of them, computed now where the cache lacks them; nothing
+ * when that was interrupted.
+ */
 async function rowsOf(
   trainer: ClassifierTrainer,
   { split, store }: Prepared,
-  session: SessionOptions,
-): Promise<RowStore> {
+  { say, signal }: SessionOptions,
+): Promise<RowStore | undefined> {
   const { cache, cacheDtype: dtype, cacheDraws: draws } = trainer.config;
   const extractor = cache === null ? undefined : await trainer.extractor();
   if (cache === null || !extractor) return store;
   try {
-    return await featureStore(extractor, split, store, { folder: cache, dtype, draws, say: session.say });
+    return await featureStore(extractor, split, store, { folder: cache, dtype, draws, say, signal });
   } finally {
     extractor.dispose();
   }

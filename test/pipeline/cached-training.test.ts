@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { CheckpointError, ConfigError } from '../../engine/index.ts';
 import { readEvents } from '../../pipeline/run/folder.ts';
 import { synthesise } from '../../pipeline/synth/synthesise.ts';
 import type { TrainOptions } from '../../pipeline/train/config.ts';
-import { beginRun } from '../../pipeline/train/session.ts';
+import { beginRun, resumeRun } from '../../pipeline/train/session.ts';
 import { expectClose } from '../expect-close.ts';
 
 let folder: string;
@@ -34,11 +34,13 @@ async function train(changes: Partial<TrainOptions>) {
   const said: string[] = [];
   const session = { signal: new AbortController().signal, say: (line: string) => void said.push(line) };
   await beginRun({ ...options(), ...changes }, path, session);
-  const events = await readEvents(path);
-  const figures = events.flatMap(({ event, loss, accuracy }) =>
+  return { figures: await figuresOf(path), said: said.join('\n') };
+}
+
+async function figuresOf(path: string): Promise<number[]> {
+  return (await readEvents(path)).flatMap(({ event, loss, accuracy }) =>
     event === 'step' ? [Number(loss)] : event === 'test' ? [Number(accuracy)] : [],
   );
-  return { figures, said: said.join('\n') };
 }
 
 const still = { flip: false, rotation: 0, margin: 1 };
@@ -61,6 +63,21 @@ describe('training from cached features', () => {
     const other = train({ cache, cacheDraws: 2, seed: 6 });
     await expect(other).rejects.toThrow(CheckpointError);
     await expect(train({ cache, cacheDraws: 2, seed: 6 })).rejects.toThrow(/was made otherwise: weights was/);
+  });
+
+  it('stops while features are computed, and goes on from there to the same run', async () => {
+    const cache = join(folder, 'stopped-features');
+    const whole = await train({ cache: join(folder, 'whole-features'), cacheDraws: 2 });
+    const path = join(folder, 'stopped');
+    const controller = new AbortController();
+    // Told to stop when the first features are due.
+    const say = (line: string) => void (line.startsWith('features of') && controller.abort());
+    const begun = { ...options(), cache, cacheDraws: 2 };
+    expect((await beginRun(begun, path, { signal: controller.signal, say })).state).toBe('interrupted');
+    expect((await readdir(join(cache, 'train'))).filter((name) => name.endsWith('.bin'))).toEqual([]);
+    const { state } = await resumeRun(path, { signal: new AbortController().signal, say: () => undefined });
+    expect(state).toBe('finished');
+    expect(await figuresOf(path)).toEqual(whole.figures);
   });
 
   it('is for models with a frozen extractor', async () => {

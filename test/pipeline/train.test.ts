@@ -129,6 +129,13 @@ describe('a run', () => {
     expect(await curve(killed)).toEqual(await curve(whole));
   });
 
+  test('killed before its first checkpoint and resumed, it is the same, bit for bit', async () => {
+    const early = join(folder, 'early');
+    for (const name of ['config.json', 'split.json']) await cp(join(whole, name), join(early, name));
+    await resumeRun(early, session().options);
+    expect(await curve(early)).toEqual(await curve(whole));
+  });
+
   test('can be evaluated on its own test pictures, on other data and on single files', async () => {
     const trained = await openTrained(whole);
     const own = session();
