@@ -222,18 +222,18 @@ class Balancing {
     const { say, signal } = this.#options;
     const config = await this.#configOf(work);
     const resume = existsSync(checkpointPath(path, 'last'));
-    let step = 0;
+    let begun = { step: 0, epoch: 0 };
     if (resume) {
       const { state } = await loadCheckpoint(path, 'last');
       const { position } = state as { position: { step: number; epoch: number } };
       if (position.epoch >= config.epochs) return 'finished';
-      step = position.step;
-      say(`  going on from step ${step} of ${path}`);
+      begun = position;
+      say(`  going on from step ${begun.step} of ${path}`);
     }
     const store = pictureStore(loadSize(config.model.imageSize));
     const [from, to] = await this.#readable(task, store);
     const started = existsSync(join(path, 'config.json'));
-    const run = started ? await RunFolder.resume(path, step) : await RunFolder.create(path, config);
+    const run = started ? await RunFolder.resume(path, begun) : await RunFolder.create(path, config);
     const line = progress(`${task.from} → ${task.to}`);
     return trainGan({ run, config, store, from, to, resume, signal, progress: line }).finally(async () => {
       line.finish();

@@ -50,11 +50,16 @@ export class RunFolder {
   }
 
   /**
-   * Opens a run to go on from optimiser step `step`: whatever was logged after it is taken back, since it will happen
-   * again.
+   * Opens a run to go on from optimiser step `step` in epoch `epoch`: whatever was logged after it is taken back, since it
+   * will happen again. The end of an epoch, the test and the end of the run stand at the number of the step before them.
    */
-  static async resume(path: string, step: number): Promise<RunFolder> {
-    const events = (await readEvents(path)).filter((event) => event.step <= step);
+  static async resume(path: string, { step, epoch }: { step: number; epoch: number }): Promise<RunFolder> {
+    const comesAgain = (event: RunEvent) =>
+      event.step > step ||
+      (event.event === 'epoch' && event.epoch >= epoch) ||
+      event.event === 'test' ||
+      event.event === 'end';
+    const events = (await readEvents(path)).filter((event) => !comesAgain(event));
     return RunFolder.#openFiles(path, events);
   }
 

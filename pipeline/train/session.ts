@@ -149,7 +149,7 @@ export async function resumeRun(path: string, session: SessionOptions): Promise<
   const split = await readSplit(path, data);
   const trainer = await ClassifierTrainer.create(config, { start: !checkpoint, cached: config.cache !== null });
   if (checkpoint) trainer.restore(checkpoint);
-  const run = await RunFolder.resume(path, position.step);
+  const run = await RunFolder.resume(path, position);
   await run.log({ event: 'resume', step: position.step, epoch: position.epoch, device: trainer.deviceName });
   session.say(`${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`);
   const store = pictureStore(decodedSize(config));

@@ -134,13 +134,32 @@ describe('run folders', () => {
     expect(await readRunConfig(run.path, z.object({ seed: z.number() }))).toEqual({ seed: 1 });
   });
 
+  test('resuming takes back the end of an epoch that was logged and not saved, and the test', async () => {
+    const run = await RunFolder.create(folder, {});
+    for (const epoch of [0, 1]) {
+      await run.log({ event: 'step', step: epoch + 1, epoch });
+      await run.log({ event: 'epoch', step: epoch + 1, epoch, trainLoss: 1 });
+    }
+    await run.log({ event: 'test', step: 2, epoch: 1, accuracy: 1 });
+    await run.log({ event: 'end', step: 2, epoch: 1 });
+    await run.close();
+    // The last checkpoint: after the last step of epoch 1, before its end.
+    const again = await RunFolder.resume(folder, { step: 2, epoch: 1 });
+    await again.close();
+    expect(again.events.map(({ event, step }) => [event, step])).toEqual([
+      ['step', 1],
+      ['epoch', 1],
+      ['step', 2],
+    ]);
+  });
+
   test('resuming takes back what came after the checkpoint, and torn lines', async () => {
     const run = await RunFolder.create(folder, {});
     for (let step = 1; step <= 4; step += 1) await run.log({ event: 'step', step, epoch: 0, loss: 1 / step });
     await run.close();
     await appendFile(join(folder, 'events.jsonl'), '{"event":"st');
     await truncate(join(folder, board), (await readFile(join(folder, board))).length - 3);
-    const again = await RunFolder.resume(folder, 2);
+    const again = await RunFolder.resume(folder, { step: 2, epoch: 0 });
     await again.log({ event: 'step', step: 3, epoch: 0, loss: 9 });
     await again.close();
     expect((await readEvents(folder)).map(({ step, loss }) => [step, loss])).toEqual([

@@ -67,10 +67,11 @@ describe('trainGan', () => {
     setTimeout(() => stop.abort(), 1);
     expect(await interrupted).toBe('interrupted');
     const { state } = await loadCheckpoint(parts, 'last');
-    const { step } = (state as { position: { step: number } }).position;
+    const { position } = state as { position: { step: number; epoch: number } };
+    const { step } = position;
     expect(step).toBeGreaterThan(0);
     expect(step).toBeLessThan(12);
-    const second = await RunFolder.resume(parts, step);
+    const second = await RunFolder.resume(parts, position);
     expect(await train(second, true, new AbortController().signal)).toBe('finished');
 
     expect((await weights(parts)).equals(await weights(whole))).toBe(true);
