@@ -56,7 +56,7 @@ export const trainConfigSchema = z.strictObject({
     lambda1: z.number().nonnegative(),
     reduction: z.enum(['batchMean', 'sum', 'elementMean']),
     centres: z.enum(['movingAverage', 'adam']),
-    alpha: proportion,
+    alpha: z.number().min(0).max(1),
     centresStd: z.number().nonnegative(),
   }),
   augment: z.strictObject({

@@ -34,6 +34,8 @@ test('the distance term belongs to the models that have it', () => {
   expect(resolve().loss.lambda1).toBe(10);
   expect(resolve({ model: 'baseline' }).loss.lambda1).toBe(0);
   expect(resolve({ model: 'baseline', loss: { lambda1: 2 } }).loss.lambda1).toBe(2);
+  // Centre loss takes a step of 0 to 1, both among them.
+  expect(resolve({ loss: { alpha: 1 } }).loss.alpha).toBe(1);
 });
 
 test('every model has both presets; what is given wins', () => {
@@ -55,6 +57,7 @@ test.each<[TrainOptions & { model?: string }, RegExp]>([
   [{ testShare: 0.6, valShare: 0.5 }, /leave nothing to train on/],
   [{ modelOptions: { widht: 1 } }, /widht/],
   [{ loss: { lambda: -1 } }, /loss.lambda/],
+  [{ loss: { alpha: 1.5 } }, /loss.alpha/],
 ])('%j is refused', (options, message) => {
   expect(() => resolve(options)).toThrow(message);
 });
