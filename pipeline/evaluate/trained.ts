@@ -1,5 +1,6 @@
 /** Using a trained run: on another data set, or on single pictures. */
 import { existsSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ConfigError, DataError } from '../../engine/index.ts';
 import { checkPictures, decodePicture, pictureStore } from '../dataset/decode.ts';
@@ -48,7 +49,7 @@ export async function evaluateRun(
   const { config, network } = trained;
   const read = await readDataSet(folder, { targets: config.targets });
   const data = withClasses(read, config.classes, options.rename ?? new Map());
-  const own = resolve(folder) === resolve(config.data) && !config.overfitOneBatch;
+  const own = (await isSameFolder(folder, config.data)) && !config.overfitOneBatch;
   const { test } = own ? await readSplit(run, data) : { test: data.pictures };
   options.say(
     own
@@ -61,6 +62,12 @@ export async function evaluateRun(
   for (const { name, reason } of checked.skipped) options.say(`  skipped ${name}: ${reason}`);
   const line = progress('evaluating');
   return evaluate(network, store, checked.pictures, line.update).finally(line.finish);
+}
+
+/** Whether both paths lead to one folder, be it through a link: under another name it would be tested on what it trained on. */
+async function isSameFolder(a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([a, b].map((path) => realpath(path).catch(() => resolve(path))));
+  return one === other;
 }
 
 /** The data set with its labels numbered as the run numbers its classes. */

@@ -142,6 +142,8 @@ describe('a run', () => {
     const held = await evaluateRun(whole, trained, data, { say: own.options.say });
     const tested = (await readEvents(whole)).find(({ event }) => event === 'test');
     expect(held.all.accuracy).toBe(tested?.accuracy);
+    await symlink(data, join(folder, 'same'));
+    expect((await evaluateRun(whole, trained, join(folder, 'same'), own.options)).all).toEqual(held.all);
     const other = join(folder, 'other');
     await cp(join(data, 'normal'), join(other, 'neutral'), { recursive: true });
     await cp(join(data, 'happy'), join(other, 'happy'), { recursive: true });
