@@ -150,6 +150,13 @@ export class FeatureCache {
         remedy: "Check the extractor's weights and its preprocessing.",
       });
     }
+    // Rounded to halves, 65520 and more would become infinite, and the loss with it.
+    const tooLarge = this.key.dtype === 'f16' ? values.findIndex((value) => Math.abs(value) >= 65_520) : -1;
+    if (tooLarge >= 0) {
+      throw new DataError(`A feature of ${values[tooLarge]} does not fit 16-bit floats, which end at 65504.`, {
+        remedy: 'Store 32-bit floats (--cache-dtype f32), or check the preprocessing that the weights ask for.',
+      });
+    }
     const records = this.key.dtype === 'f16' ? Uint16Array.from(values, floatToHalf) : values;
     const bytes = new Uint8Array(records.buffer, records.byteOffset, records.byteLength);
     const file = new Uint8Array(count * (this.recordBytes + checksumBytes));

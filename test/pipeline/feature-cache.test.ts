@@ -105,6 +105,19 @@ it('reports a changed byte, and only in its record', async () => {
   await cache.read(0, out);
 });
 
+it('refuses features that 16-bit floats cannot hold, and takes the largest that they can', async () => {
+  const write = async (dtype: 'f16' | 'f32', largest: number) => {
+    const cache = await FeatureCache.open(folder(), { ...key, dtype, draws: 1 }, { pictures: 1 });
+    await cache.writeShard(0, new Float32Array(12).fill(largest));
+    const out = new Float32Array(12);
+    await cache.read(0, out);
+    return out[11];
+  };
+  await expect(write('f16', -65_520)).rejects.toThrow(/-65520 does not fit 16-bit floats.*\n.*--cache-dtype f32/s);
+  expect(await write('f16', 65_519)).toBe(65_504);
+  expect(await write('f32', 70_000)).toBe(70_000);
+});
+
 it('refuses features that are not finite, naming the record', async () => {
   const cache = await FeatureCache.open(folder(), key, { pictures: 5, recordsPerShard: 4 });
   const values = new Float32Array(48);
