@@ -45,10 +45,12 @@ async function prepare(
   options: TrainOptions & { model: string; data: string },
   session: SessionOptions,
 ): Promise<Prepared> {
-  const folder = resolve(options.data); // in full, so that the run can be resumed from anywhere
+  // Paths in full, so that the run can be resumed from anywhere.
+  const folder = resolve(options.data);
+  const [weights, cache] = [options.weights, options.cache].map((path) => path && resolve(path));
   const found = await readDataSet(folder, { targets: options.targets });
   const config = resolveTrainConfig(
-    { ...options, data: folder },
+    { ...options, data: folder, weights, cache },
     { version: packageVersion(), classes: found.classes },
   );
   const store = pictureStore(decodedSize(config));

@@ -1,13 +1,15 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { CheckpointError, ConfigError } from '../../engine/index.ts';
+import { storeFloat32, writeSafetensors } from '../../engine/safetensors.ts';
 import { readEvents } from '../../pipeline/run/folder.ts';
 import { synthesise } from '../../pipeline/synth/synthesise.ts';
 import type { TrainOptions } from '../../pipeline/train/config.ts';
 import { beginRun, resumeRun } from '../../pipeline/train/session.ts';
 import { expectClose } from '../expect-close.ts';
+import { readReferenceFile } from '../reference.ts';
 
 let folder: string;
 let data: string;
@@ -78,6 +80,22 @@ describe('training from cached features', () => {
     const { state } = await resumeRun(path, { signal: new AbortController().signal, say: () => undefined });
     expect(state).toBe('finished');
     expect(await figuresOf(path)).toEqual(whole.figures);
+  });
+
+  it('keeps its paths in full, so that the run goes on from any folder', async () => {
+    const cache = join(folder, 'relative-features');
+    const run = join(folder, 'relative');
+    const quiet = { signal: AbortSignal.abort(), say: () => undefined };
+    await beginRun({ ...options(), cache: relative(process.cwd(), cache) }, run, quiet);
+    expect(JSON.parse(await readFile(join(run, 'config.json'), 'utf8'))).toMatchObject({ data, cache, weights: null });
+    const weights = join(folder, 'vgg16.safetensors');
+    const tensors = [...readReferenceFile('models/vgg16').tensors].flatMap(([key, { shape, data }]) =>
+      key.startsWith('initial.') ? [[key.slice(8), storeFloat32(Float32Array.from(data), shape)] as const] : [],
+    );
+    await writeFile(weights, writeSafetensors(tensors));
+    const other = join(folder, 'relative-weights');
+    await beginRun({ ...options(), weights: relative(process.cwd(), weights) }, other, quiet);
+    expect(JSON.parse(await readFile(join(other, 'config.json'), 'utf8'))).toMatchObject({ weights, cache: null });
   });
 
   it('is for models with a frozen extractor', async () => {
