@@ -12,7 +12,7 @@ interface CommonConfig {
   readonly classes: number;
   /** Side of the square picture in pixels. Default 100 (VFESO-DLSE: 224). */
   readonly imageSize: number;
-  /** Factor on every channel and unit count but the classes, for small presets. Default 1. */
+  /** Factor on every channel and unit count but the classes and the bottleneck, for small presets. Default 1. */
   readonly width: number;
 }
 
