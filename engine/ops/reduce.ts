@@ -8,7 +8,8 @@ import {
 } from '../../kernels/reduce/reduce.ts';
 import { type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { binary } from './binary.ts';
-import { apply, type BackwardContext, type DifferentiableOp, defineOp } from './op.ts';
+import { fillInto } from './fill.ts';
+import { apply, type BackwardContext, type DifferentiableOp, defineOp, shapeError } from './op.ts';
 import { resolveDim, sameShape } from './shapes.ts';
 
 /** Neighbouring dimensions that are reduced in one go: the tensor is [outer, length, inner] to them. */
@@ -44,6 +45,10 @@ export function runReduce(
   options: { op?: ReduceName; map?: ReduceMap; y?: Tensor; scale?: number } = {},
 ): void {
   const { op = 'sum', map = 'x', y, scale = 1 } = options;
+  if (x.size === 0) {
+    fillInto(out, 0 * scale); // no element to start from: a sum of nothing is 0, a mean NaN
+    return;
+  }
   const runs = runsOf(x.shape, marked);
   let current = x;
   runs.forEach((run, i) => {
@@ -122,6 +127,9 @@ function reduction(
     name,
     outputShape: ([x], { dims, keepdim }) => {
       const marked = markedOf(name, x, dims);
+      if (op !== 'sum' && count(x, marked) === 0) {
+        throw shapeError(name, [x], 'Nothing has no largest or smallest value: needed is one at least.');
+      }
       return keepdim ? x.map((d, i) => (marked[i] ? 1 : d)) : x.filter((_, i) => !marked[i]);
     },
     forward: ([x], out, { dims }) => {

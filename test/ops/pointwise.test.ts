@@ -129,6 +129,19 @@ describe('pointwise gradients by central differences', () => {
   });
 });
 
+describe('reductions of nothing', () => {
+  it('are 0 and NaN, whatever stood in the memory before', async () => {
+    const before = k.fill([64], 7);
+    await before.floats();
+    before.dispose();
+    expect([...(await k.sum(k.zeros([0])).floats())]).toEqual([0]);
+    expect([...(await k.sum(k.zeros([3, 0]), 1).floats())]).toEqual([0, 0, 0]);
+    expect([...(await k.mean(k.zeros([0, 2]), 0, true).floats())]).toEqual([Number.NaN, Number.NaN]);
+    expect(k.amax(k.zeros([3, 0]), 0).shape).toEqual([0]);
+    expect(() => k.amax(k.zeros([3, 0]), 1)).toThrow(/amax: \[3, 0\]/);
+  });
+});
+
 describe('bad input', () => {
   it('is named', () => {
     const x = k.zeros([2, 3]);
