@@ -113,6 +113,7 @@ export class Tensor {
 
   /** Overwrites the values from the host. In order with recorded operations and replayed programs. */
   write(data: ArrayLike<number>): this {
+    this.#checkAlive('written');
     if (data.length !== this.size) {
       throw new ShapeError(`${this.label} has ${this.size} elements; ${data.length} were given.`);
     }
@@ -140,7 +141,15 @@ export class Tensor {
     return into;
   }
 
-  #read({ buffer, byteOffset, byteLength }: TensorData): Promise<void> {
+  #checkAlive(done: string): void {
+    if (!this.#disposed) return;
+    throw new ShapeError(`${this.label} is ${done}, but was disposed.`, {
+      remedy: 'keep() it, or return it from its scope.',
+    });
+  }
+
+  async #read({ buffer, byteOffset, byteLength }: TensorData): Promise<void> {
+    this.#checkAlive('read');
     return this.device.read(this.storage, new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength));
   }
 

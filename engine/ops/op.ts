@@ -1,4 +1,4 @@
-import { ShapeError } from '../errors.ts';
+import { DeviceError, ShapeError } from '../errors.ts';
 import type { TapeNode } from '../tape.ts';
 import { gradEnabled } from '../tape.ts';
 import { type DType, formatShape, type Shape, Tensor } from '../tensor.ts';
@@ -49,15 +49,19 @@ export function defineOp<A>(op: Op<A>): Op<A> {
 
 /** Runs an op on its inputs and puts it on the tape when an input wants a gradient. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {
+  const [first] = inputs;
   for (const input of inputs) {
     if (input.disposed)
       throw new ShapeError(`${op.name}: its input ${input.label} was disposed.`, {
         remedy: 'keep() it, or return it from its scope.',
       });
+    if (input.device !== first.device)
+      throw new DeviceError(`${op.name}: ${first.label} and ${input.label} live on two devices.`, {
+        remedy: 'Open one device, or read one of them back and make a tensor of it on the device of the other.',
+      });
   }
   const inputShapes = inputs.map((t) => t.shape);
   const shape = op.outputShape(inputShapes, attributes);
-  const [first] = inputs;
   const output = op.view
     ? first.alias(shape)
     : Tensor.empty(shape, {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Device, DeviceError, KernelError, openDevice, Tensor, zeros } from '../../engine/node.ts';
+import { add, type Device, DeviceError, KernelError, openDevice, setDevice, Tensor, zeros } from '../../engine/node.ts';
 import { defineKernel, generated } from '../../kernels/kernel.ts';
 
 let device: Device;
@@ -74,6 +74,15 @@ describe('device errors', () => {
     await openDevice().then((d) => {
       device = d;
     });
+  });
+
+  it('refuses tensors of two devices in one operation', async () => {
+    const other = await openDevice();
+    expect(() => add(zeros([2], { device }), zeros([2], { device: other }))).toThrow(
+      /add: fill \[2\] and fill \[2\] live on two devices/,
+    );
+    setDevice(device);
+    await other.close();
   });
 
   it('says so when the device was closed or lost', async () => {

@@ -71,6 +71,8 @@ describe('tensor', () => {
     const gone = zeros([3]);
     gone.dispose();
     expect(() => add(gone, gone)).toThrow(/was disposed/);
+    expect(() => gone.write([1, 2, 3])).toThrow(/fill \[3\] is written, but was disposed/);
+    await expect(gone.floats()).rejects.toThrow(/fill \[3\] is read, but was disposed/);
   });
 });
 
