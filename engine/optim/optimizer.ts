@@ -1,4 +1,4 @@
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, ConfigError } from '../errors.ts';
 import type { StateDict } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import { fillInto, zeros } from '../ops/fill.ts';
@@ -44,10 +44,21 @@ export abstract class Optimizer {
   /** Parameters with their names (`model.namedParameters()`); the names are the keys of the state. */
   constructor(parameters: Iterable<readonly [string, Parameter]>, options: OptimizerOptions) {
     const entries = [...parameters];
+    const { lr, weightDecay = 0 } = options;
+    if (!entries.every(Array.isArray)) {
+      throw new ConfigError('An optimiser needs parameters with their names; parameters alone were given.', {
+        remedy: 'Pass model.namedParameters(), where PyTorch takes model.parameters().',
+      });
+    }
+    if (!(lr >= 0 && weightDecay >= 0)) {
+      throw new ConfigError(`An optimiser with lr ${lr} and weightDecay ${weightDecay}.`, {
+        remedy: 'Needed: lr ≥ 0 and weightDecay ≥ 0.',
+      });
+    }
     this.names = entries.map(([name]) => name);
     this.parameters = entries.map(([, parameter]) => parameter);
-    this.lr = options.lr;
-    this.#weightDecay = options.weightDecay ?? 0;
+    this.lr = lr;
+    this.#weightDecay = weightDecay;
     this.#decays = options.decays ?? ((parameter) => parameter.role === 'weight');
   }
 

@@ -1,5 +1,6 @@
 import { grouped } from '../../kernels/common/grouped.ts';
 import { SGD_GROUP, sgd5Kernel, sgdKernel } from '../../kernels/optim/optim.ts';
+import { ConfigError } from '../errors.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type Update } from './optimizer.ts';
@@ -20,6 +21,9 @@ export class SGD extends Optimizer {
   constructor(parameters: Iterable<readonly [string, Parameter]>, options: SgdOptions) {
     super(parameters, options);
     this.momentum = options.momentum ?? 0;
+    if (!(this.momentum >= 0)) {
+      throw new ConfigError(`SGD: momentum ${this.momentum}.`, { remedy: 'Needed: momentum ≥ 0.' });
+    }
     this.#velocity = this.zerosLike('sgd velocity');
   }
 

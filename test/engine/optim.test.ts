@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   Adam,
   backward,
+  ConfigError,
   constantThenLinear,
   type Device,
   linearSchedule,
@@ -167,6 +168,13 @@ describe('Adam', () => {
 
   it('refuses senseless options', () => {
     expect(() => new Adam([], { lr: 1, betas: [1, 0.9] })).toThrow(/betas 1, 0\.9/);
+    expect(() => new Adam([], { lr: Number.NaN })).toThrow(/lr NaN/);
+    expect(() => new SGD([], { lr: -1 })).toThrow(/lr -1/);
+    expect(() => new SGD([], { lr: 1, weightDecay: -1 })).toThrow(/weightDecay -1/);
+    expect(() => new SGD([], { lr: 1, momentum: -1 })).toThrow(/momentum -1/);
+    const parameters = [new Parameter(samples(4), [4])];
+    // @ts-expect-error what PyTorch takes
+    expect(() => new SGD(parameters, { lr: 1 })).toThrow(ConfigError);
   });
 });
 
