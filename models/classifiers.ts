@@ -264,7 +264,7 @@ export function classifierConfig<N extends ClassifierName>(
   name: N,
   options: Partial<ClassifierConfigs[N]> = {},
 ): ClassifierConfigs[N] {
-  const config = { ...classifierDefaults[name], ...options };
+  const config = { ...classifierDefaults[toClassifierName(name) as N], ...options };
   checkConfig(name, config);
   return config;
 }

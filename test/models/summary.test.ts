@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError } from '../../engine/index.ts';
+import { createModel } from '../../models/classifier.ts';
 import { classifierConfig, classifierPlan, extractorPlan } from '../../models/classifiers.ts';
 import { summary } from '../../models/summary.ts';
 import { vgg16Defaults, vgg16Features, vgg16Plan } from '../../models/vgg16.ts';
@@ -58,6 +59,11 @@ describe('summary', () => {
 });
 
 describe('bad options', () => {
+  it('names the models when there is none of that name', () => {
+    // @ts-expect-error not one of the names
+    expect(() => createModel('vgg19')).toThrow(/There is no model "vgg19"/);
+  });
+
   it.each([
     [{ classes: 1 }, /classes is 1/],
     [{ imageSize: 10.5 }, /imageSize is 10.5/],
