@@ -1,3 +1,4 @@
+import { ConfigError } from '../errors.ts';
 import { add, div, mul, sub } from '../ops/arithmetic.ts';
 import { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d } from '../ops/conv.ts';
 import type { EpilogueOptions } from '../ops/epilogue.ts';
@@ -28,6 +29,14 @@ export interface WeightOptions {
 
 /** Whether a pooling may take part in the layer before it. */
 const fusesPools = (): boolean => platform().env('FUSE_POOL') !== '0';
+
+function checkSizes(layer: string, sizes: Readonly<Record<string, number>>): void {
+  for (const [name, size] of Object.entries(sizes)) {
+    if (!Number.isInteger(size) || size < 1) {
+      throw new ConfigError(`${layer}: ${name} is ${size}.`, { remedy: 'Use a whole number from 1.' });
+    }
+  }
+}
 
 const makeWeight = (
   shape: readonly number[],
@@ -60,6 +69,7 @@ export class Linear extends Module {
     options: WeightOptions & EpilogueOptions & { layout?: Layout } = {},
   ) {
     super();
+    checkSizes('Linear', { inFeatures, outFeatures });
     const fan = { fanIn: inFeatures, fanOut: outFeatures };
     const made = makeWeight([inFeatures, outFeatures], options.layout ?? linearLayout, fan, outFeatures, options);
     this.weight = made.weight;
@@ -85,9 +95,16 @@ export class Conv2d extends Module {
     options: WeightOptions & Conv2dOptions = {},
   ) {
     super();
-    const depth = inChannels / (options.groups ?? 1);
+    const { groups = 1 } = options;
+    checkSizes('Conv2d', { inChannels, outChannels, kernelSize, groups });
+    if (inChannels % groups !== 0 || outChannels % groups !== 0) {
+      throw new ConfigError(`Conv2d: ${inChannels} and ${outChannels} channels do not fall into ${groups} groups.`, {
+        remedy: 'Both numbers of channels must be multiples of groups.',
+      });
+    }
+    const depth = inChannels / groups;
     const window = kernelSize * kernelSize;
-    const fan = { fanIn: depth * window, fanOut: (outChannels / (options.groups ?? 1)) * window };
+    const fan = { fanIn: depth * window, fanOut: (outChannels / groups) * window };
     const made = makeWeight([kernelSize, kernelSize, depth, outChannels], convLayout, fan, outChannels, options);
     this.weight = made.weight;
     this.bias = made.bias;
@@ -134,6 +151,7 @@ export class ConvTranspose2d extends Module {
     options: WeightOptions & ConvTranspose2dOptions = {},
   ) {
     super();
+    checkSizes('ConvTranspose2d', { inChannels, outChannels, kernelSize });
     const window = kernelSize * kernelSize;
     // PyTorch counts the fan of the transposed weight's second dimension.
     const fan = { fanIn: outChannels * window, fanOut: inChannels * window };

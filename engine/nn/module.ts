@@ -13,6 +13,12 @@ export interface LoadReport {
   readonly unexpected: readonly string[];
 }
 
+/** PyTorch's batch norm counts its batches; ours, whose momentum is fixed, has no use for the number. */
+function isBatchCount(name: string, own: ReadonlyMap<string, Parameter>): boolean {
+  const count = 'num_batches_tracked';
+  return name.endsWith(count) && own.has(`${name.slice(0, -count.length)}running_mean`);
+}
+
 /**
  * A tree of layers, PyTorch's way: parameters, running statistics and sub-modules are plain properties (or arrays of
  * modules), and their names are the properties' names.
@@ -83,7 +89,8 @@ export abstract class Module {
 
   /**
    * Overwrites the state. Shapes must agree. `strict` (the default) throws CheckpointError on missing or unexpected
-   * keys; otherwise they are reported. Nothing is written unless everything fits.
+   * keys; otherwise they are reported. Nothing is written unless everything fits. PyTorch's `num_batches_tracked` of a
+   * batch norm is passed over.
    */
   loadStateDict(
     state: ReadonlyMap<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number> }>,
@@ -91,12 +98,15 @@ export abstract class Module {
   ): LoadReport {
     const own = new Map(this.namedState());
     const missing = [...own.keys()].filter((name) => !state.has(name));
-    const unexpected = [...state.keys()].filter((name) => !own.has(name));
+    const unexpected = [...state.keys()].filter((name) => !own.has(name) && !isBatchCount(name, own));
     const misshapen: string[] = [];
     for (const [name, parameter] of own) {
       const found = state.get(name);
-      if (found && formatShape(found.shape) !== formatShape(parameter.torchShape)) {
+      if (!found) continue;
+      if (formatShape(found.shape) !== formatShape(parameter.torchShape)) {
         misshapen.push(`${name} is ${formatShape(found.shape)}, the model has ${formatShape(parameter.torchShape)}`);
+      } else if (found.data.length !== parameter.size) {
+        misshapen.push(`${name} is ${formatShape(found.shape)} and has ${found.data.length} values`);
       }
     }
     const complaints = [...misshapen];
