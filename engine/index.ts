@@ -90,6 +90,14 @@ export { type DefaultsFile, LANES_DEFAULTS } from './runtime/defaults.ts';
 export type { Device } from './runtime/device.ts';
 export { formatBytes, type MemorySnapshot } from './runtime/memory.ts';
 export { formatEntry, type ProfileEntry } from './runtime/profiler.ts';
+export {
+  readSafetensors,
+  type Safetensors,
+  type StoredTensor,
+  storeFloat32,
+  toFloat32,
+  writeSafetensors,
+} from './safetensors.ts';
 export { type LoggedRow, ScalarLog } from './scalar-log.ts';
 export { backward, checkpoint, gradEnabled, noGrad } from './tape.ts';
 export {

@@ -193,7 +193,8 @@ function readLegacyForm(bytes: Uint8Array): unknown {
 const wrappers = ['state_dict', 'model'];
 
 /**
- * The tensors of a `.pth` file by name, as views into `bytes` where they lie in row-major order.
+ * The tensors of a `.pth` file by name, as views into `bytes` where they lie in row-major order; `toFloat32` makes numbers
+ * of their bytes.
  * @throws CheckpointError for anything but a dictionary of tensors; a file that asks for other Python objects is
  *   refused with the name it asked for.
  */

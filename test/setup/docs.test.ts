@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { Command } from 'commander';
 import { expect, it } from 'vitest';
@@ -23,16 +23,36 @@ it('docs/index.md leads to every page', () => {
   expect(missing).toEqual([]);
 });
 
-it('the code in README.md runs and prints what it says', () => {
-  const [, code = ''] = text('README.md').match(/```ts\n([\s\S]*?)```/) ?? [];
-  const said = [...code.matchAll(/\/\/ (.*)/g)].map(([, comment]) => comment).join('\n');
-  const file = join(root, 'test', 'setup', `readme-${process.pid}.ts`);
-  writeFileSync(file, code.replace('kindergrad/node', '../../engine/node.ts'));
+/** The programs on the pages, with what they say that they print. */
+const programs = pages.flatMap((page) =>
+  [...text(page).matchAll(/```ts\n([\s\S]*?)```/g)]
+    .map(([, code = '']) => ({
+      page,
+      code,
+      said: [...code.matchAll(/console\.log.*\/\/ (.*)/g)].map(([, line]) => line),
+    }))
+    .filter(({ said }) => said.length > 0),
+);
+
+it('programs are found on the pages that have them', () => {
+  expect(programs.map(({ page }) => page)).toEqual(
+    expect.arrayContaining(['README.md', join('docs', 'autograd.md'), join('docs', 'export.md')]),
+  );
+});
+
+it.each(programs)('$page: its code runs and prints what it says', ({ code, said }) => {
+  const folder = mkdtempSync(join(root, 'test', 'setup', 'page-'));
+  const sources = { 'kindergrad/node': 'engine/node.ts', 'kindergrad/models': 'models/index.ts' };
+  const here = code.replace(
+    /kindergrad\/(?:node|models)/g,
+    (name) => `../../../${sources[name as keyof typeof sources]}`,
+  );
+  writeFileSync(join(folder, 'page.ts'), here);
   try {
-    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', file], { cwd: root, encoding: 'utf8' });
-    expect(stdout.trim()).toBe(said);
+    const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', 'page.ts'], { cwd: folder, encoding: 'utf8' });
+    expect(stdout.trim()).toBe(said.join('\n'));
   } finally {
-    rmSync(file);
+    rmSync(folder, { recursive: true });
   }
 });
 
@@ -47,4 +67,18 @@ it('every command that a page shows exists', () => {
     })),
   );
   expect(shown.filter(({ verb }) => !known.has(verb)).map(({ page, verb }) => `${verb} in ${page}`)).toEqual([]);
+});
+
+it('every option that a page shows with a command is one of it', () => {
+  const program = new Command();
+  for (const verb of verbs) verb(program);
+  const known = new Map(program.commands.map((one) => [one.name(), new Set(one.options.map(({ long }) => long))]));
+  const wrong = pages.flatMap((page) =>
+    [...text(page).matchAll(/(?:npx |`|^)kindergrad ([a-z-]+)([^#`\n]*)/gm)].flatMap(([, verb = '', rest = '']) =>
+      (rest.match(/(?<!\S)--[a-z][a-z-]*/g) ?? [])
+        .filter((option) => !known.get(verb)?.has(option))
+        .map((option) => `${verb} ${option} in ${page}`),
+    ),
+  );
+  expect(wrong).toEqual([]);
 });
