@@ -41,6 +41,7 @@ export const nodePlatform: Platform = {
     }
     return instance;
   },
+  adapterRemedy: 'Run `npx kindergrad doctor`: it says which driver this system lacks, and how to get it.',
   readText: (url) => readFile(url, 'utf8'),
   cache: {
     async read(key) {

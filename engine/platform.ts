@@ -8,6 +8,8 @@ export interface Platform {
   readonly name: string;
   /** The WebGPU entry point; throws DeviceError with a remedy where there is none. */
   gpu(): Promise<GPU>;
+  /** What helps where that gives no adapter. */
+  readonly adapterRemedy: string;
   /** Text of a file beside the sources (WGSL, committed tuning tables). */
   readText(url: URL): Promise<string>;
   /** A small key-value store that outlives the process (the tuner's cache); `undefined` where there is none. */
@@ -36,6 +38,7 @@ const browser: Platform = {
     }
     return gpu;
   },
+  adapterRemedy: "Use a machine with a graphics card that the browser's WebGPU accepts, or its software adapter.",
   readText: async (url) => (await fetch(url)).text(),
   cache: undefined,
   env: () => undefined,

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join, relative } from 'node:path';
+import { delimiter, dirname, join, relative } from 'node:path';
 import { canInstall, installSoftwareVulkan } from './apt.mjs';
 import { osRelease } from './system.mjs';
 import { SetupError, say } from './terminal.mjs';
@@ -20,7 +20,7 @@ export async function ensureAdapter(root, announce) {
   if (readKey(cache) === machineKey(root)) return;
   let { adapter, reason } = probeAdapter();
   if (!adapter) {
-    if (!canInstall()) throw new SetupError(`No WebGPU adapter: ${reason}`, adapterRemedy());
+    if (absentDriver() || !canInstall()) throw new SetupError(`No WebGPU adapter: ${reason}`, adapterRemedy());
     announce();
     await installSoftwareVulkan();
     ({ adapter, reason } = probeAdapter());
@@ -56,8 +56,20 @@ export function probeAdapter() {
   return { reason: reason ?? ended };
 }
 
+/** A variable that lets the Vulkan loader look at a file alone that is not there; undefined where none does. */
+function absentDriver() {
+  for (const name of ['VK_DRIVER_FILES', 'VK_ICD_FILENAMES']) {
+    const files = (process.env[name] ?? '').split(delimiter).filter((file) => file && !existsSync(file));
+    if (files.length > 0)
+      return `${name} names ${files.join(', ')}, which is not there: unset it, or name a driver's .json file.`;
+  }
+  return undefined;
+}
+
 /** One sentence: what to install on this system to get an adapter. */
 export function adapterRemedy() {
+  const absent = absentDriver();
+  if (absent) return absent;
   if (process.platform === 'darwin')
     return 'Dawn uses Metal: update macOS, and run outside a virtual machine without graphics.';
   if (process.platform === 'win32') return 'Dawn uses Direct3D 12: install the driver of the graphics card.';

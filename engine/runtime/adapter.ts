@@ -63,10 +63,7 @@ export async function openAdapter(powerPreference: GPUPowerPreference = 'high-pe
   const entry = await platform().gpu();
   const adapter = await entry.requestAdapter({ powerPreference });
   if (!adapter) {
-    throw new DeviceError('No WebGPU adapter was found.', {
-      remedy:
-        'Install a Vulkan driver (on Debian or Ubuntu, `npm start` as root installs a software one); `npx kindergrad doctor` says what is missing.',
-    });
+    throw new DeviceError('No WebGPU adapter was found.', { remedy: platform().adapterRemedy });
   }
   const features = FEATURES.filter((f) => adapter.features.has(f as GPUFeatureName));
   const requiredLimits: Record<string, number> = {};

@@ -30,12 +30,13 @@ it('prints JSON, and names an ffmpeg that does not run', () => {
 // Metal and Direct3D have no such switch.
 const skip = process.platform !== 'linux';
 it('exits with 1 and names the remedy where no driver is found', { skip }, () => {
-  const { status, stdout, stderr } = doctor([], {
-    VK_DRIVER_FILES: '/nowhere.json',
-    VK_ICD_FILENAMES: '/nowhere.json',
-  });
+  const absent = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
+  const { status, stdout, stderr } = doctor([], absent);
   expect(status).toBe(1);
-  expect(stdout).toMatch(/✗ adapter +none\n +→ \S+/);
+  expect(stdout).toMatch(/✗ adapter +none\n +→ VK_DRIVER_FILES names \/nowhere\.json, which is not there/);
   expect(stdout).toMatch(/Training cannot run on this machine yet\./);
   expect(stderr).not.toMatch(/^\s+at .*\.ts:/m);
+  const tune = spawnSync(process.execPath, [bin, 'tune'], { encoding: 'utf8', env: { ...process.env, ...absent } });
+  expect(tune.status).toBe(1);
+  expect(tune.stderr).toMatch(/DeviceError: No WebGPU adapter was found\.\n +→ Run `npx kindergrad doctor`/);
 });
