@@ -166,8 +166,8 @@ export class Device {
     return this.memory.snapshot();
   }
 
-  /** Times every dispatch of `work`; returns the entries in order. */
-  async profile(work: () => Promise<void> | void): Promise<readonly ProfileEntry[]> {
+  /** Times every dispatch of `work`, which may be asynchronous; returns the entries in order. */
+  async profile(work: () => unknown): Promise<readonly ProfileEntry[]> {
     if (!this.info.features.includes('timestamp-query')) {
       throw new DeviceError('This adapter has no timestamp queries.', { remedy: 'Profile on another adapter.' });
     }

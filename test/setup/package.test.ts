@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +31,37 @@ it('carries compiled code, kernels and documents, and no source or test', () => 
     ['dist/engine/index.d.ts', 'dist/kernels/matmul/matmul-naive.wgsl', 'README.md', 'LICENSE'].filter((f) => !has(f)),
   ).toEqual([]);
   expect(['engine', 'test', 'pipeline', 'dist/test'].filter(has)).toEqual([]);
+});
+
+it('type-checks in the project of a user, declarations and all', () => {
+  const consumer = join(folder, 'consumer');
+  mkdirSync(join(consumer, 'node_modules'), { recursive: true });
+  symlinkSync(join(folder, 'package'), join(consumer, 'node_modules', 'kindergrad'));
+  const [, readme = ''] = readFileSync(join(root, 'README.md'), 'utf8').match(/```ts\n([\s\S]*?)```/) ?? [];
+  writeFileSync(join(consumer, 'package.json'), '{ "type": "module" }');
+  writeFileSync(join(consumer, 'readme.ts'), readme);
+  writeFileSync(
+    join(consumer, 'more.ts'),
+    `import * as core from 'kindergrad';
+import { createModel } from 'kindergrad/models';
+const model: core.Module = createModel('so-dlse', { width: 0.25, imageSize: 48 });
+const step = core.program(() => model.forward(core.zeros([1, 48, 48, 3])));
+export const profiled: Promise<readonly core.ProfileEntry[]> = core.currentDevice().profile(() => step.run());
+`,
+  );
+  const compilerOptions = {
+    strict: true,
+    module: 'nodenext',
+    target: 'es2023',
+    types: [],
+    skipLibCheck: false,
+    noEmit: true,
+  };
+  writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
+  const tsc = join(root, 'node_modules', 'typescript', 'bin', 'tsc');
+  const { status, stdout } = spawnSync(process.execPath, [tsc, '-p', consumer], { encoding: 'utf8' });
+  expect(stdout).toBe('');
+  expect(status).toBe(0);
 });
 
 it('runs its command line and a kernel from dist/', () => {
