@@ -10,7 +10,7 @@ async function commandLine() {
   return tsImport(checkout.href, import.meta.url);
 }
 
-if (existsSync(checkout) && !existsSync(new URL('../node_modules', import.meta.url))) {
+if (existsSync(checkout) && !existsSync(new URL('../node_modules/tsx', import.meta.url))) {
   console.error('The npm packages of this checkout are not installed.\n  → Run `npm run setup`, or `npm start`.');
   process.exitCode = 1;
 } else {

@@ -34,7 +34,7 @@ export async function installPackages(root) {
   }
   await step(
     'installing the npm packages (npm ci)',
-    [...npm(), 'ci', '--no-audit', '--no-fund', '--loglevel=error'],
+    [...npm(), 'ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error'],
     'See that this machine reaches its npm registry (npm ping), then run the same command again.',
     root, // not --prefix, which would also move npm's global configuration: a company's registry, its certificates
   );

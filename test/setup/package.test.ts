@@ -1,5 +1,15 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +41,22 @@ it('carries compiled code, kernels and documents, and no source or test', () => 
     ['dist/engine/index.d.ts', 'dist/kernels/matmul/matmul-naive.wgsl', 'README.md', 'LICENSE'].filter((f) => !has(f)),
   ).toEqual([]);
   expect(['engine', 'test', 'pipeline', 'dist/test'].filter(has)).toEqual([]);
+});
+
+it('depends on what its code names, and on nothing that only the checkout needs', () => {
+  const dist = join(folder, 'package', 'dist');
+  const code = readdirSync(dist, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.m?js$/.test(name))
+    .map((name) => readFileSync(join(dist, name), 'utf8'))
+    .join('\n');
+  const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const declared = Object.keys({ ...dependencies, ...optionalDependencies });
+  expect(declared.filter((name) => !new RegExp(`['"]${name}['"/]`).test(code))).toEqual([]);
+  const imported = [...code.matchAll(/(?:\bfrom|\bimport\()\s*'([^'.][^']*)'/g)].map(([, name = '']) => name);
+  const packages = imported
+    .filter((name) => !name.startsWith('node:'))
+    .map((name) => name.match(/^(@[^/]+\/)?[^/]+/)?.[0] ?? '');
+  expect([...new Set(packages)].filter((name) => !declared.includes(name))).toEqual([]);
 });
 
 it('type-checks in the project of a user, declarations and all', () => {
