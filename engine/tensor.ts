@@ -10,7 +10,9 @@ const BYTES: Record<DType, number> = { f32: 4, i32: 4, u32: 4, u8: 1 };
 const ARRAYS = { f32: Float32Array, i32: Int32Array, u32: Uint32Array, u8: Uint8Array } as const;
 export type TensorData = Float32Array | Int32Array | Uint32Array | Uint8Array;
 
+/** Elements of a tensor of that shape. */
 export const sizeOf = (shape: Shape): number => shape.reduce((n, d) => n * d, 1);
+/** `[2, 3]`, as messages write it. */
 export const formatShape = (shape: Shape): string => `[${shape.join(', ')}]`;
 
 let defaultDevice: Device | undefined;

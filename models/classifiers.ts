@@ -112,6 +112,7 @@ export const classifierDefaults: ClassifierConfigs = {
   vgg16: vgg16Defaults,
 };
 
+/** The names that `createModel` knows. */
 export const classifierNames = Object.keys(classifierDefaults) as ClassifierName[];
 
 interface ConvOptions {

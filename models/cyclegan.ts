@@ -51,6 +51,10 @@ export interface CycleGanConfig {
   readonly rematerialise: boolean;
 }
 
+/**
+ * The defaults with some options replaced; sizes and counts are checked.
+ * @throws ConfigError naming the option that is wrong.
+ */
 export function cycleGanConfig(options: Partial<CycleGanConfig> = {}): CycleGanConfig {
   const imageSize = options.imageSize ?? 256;
   const config = {

@@ -38,4 +38,5 @@ export const truncatedNormalInit =
   (generator, count) =>
     generator.truncatedNormal(count, 0, std);
 
+/** Zeros, for biases. */
 export const zerosInit: Initializer = (_generator, count) => new Float32Array(count);

@@ -9,8 +9,11 @@ export function fill(shape: Shape, value: number, options: { device?: Device; la
   return out;
 }
 
+/** A tensor of zeros (f32). */
 export const zeros = (shape: Shape, options: { device?: Device; label?: string } = {}): Tensor =>
   fill(shape, 0, options);
+
+/** A tensor of ones (f32). */
 export const ones = (shape: Shape, options: { device?: Device; label?: string } = {}): Tensor =>
   fill(shape, 1, options);
 

@@ -4,6 +4,7 @@ import { platform } from '../platform.ts';
 /** Bytes of `n`, rounded up so that a vec4 load at the tail stays inside. */
 export const padded = (bytes: number): number => Math.max(16, Math.ceil(bytes / 16) * 16);
 
+/** Bytes in words, in units of 1024: `3.8 MiB`. */
 export const formatBytes = (bytes: number): string => {
   if (bytes >= 2 ** 30) return `${(bytes / 2 ** 30).toFixed(2)} GiB`;
   if (bytes >= 2 ** 20) return `${(bytes / 2 ** 20).toFixed(1)} MiB`;

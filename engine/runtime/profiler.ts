@@ -93,6 +93,7 @@ export class Profiler {
   }
 }
 
+/** An entry as `DEBUG=2` prints it: number, kernel, time, GFLOP/s, GB/s, parameters. */
 export function formatEntry(number: number, entry: ProfileEntry): string {
   const { kernel, variant, params, nanoseconds, flops, bytes } = entry;
   const shape = Object.entries(params)
