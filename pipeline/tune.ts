@@ -52,11 +52,18 @@ export async function tuneModel(
     const step = classifierStep(name, options);
     await step.run(); // plans, compiles and, where it is on, measures
     await device.sync();
-    const start = performance.now();
-    await step.run();
-    await device.sync();
+    // The fastest run of a second: a single one may be several times as slow when the machine has other work.
+    let fastest = Number.POSITIVE_INFINITY;
+    const begun = performance.now();
+    for (let start = begun; start < begun + 1000; ) {
+      await step.run();
+      await device.sync();
+      const end = performance.now();
+      fastest = Math.min(fastest, end - start);
+      start = end;
+    }
     step.dispose();
-    return (performance.now() - start) / 1000;
+    return fastest / 1000;
   };
   const { mode } = device.tuner;
   device.tuner.mode = 'off';
