@@ -114,16 +114,22 @@ export const maximum = (a: Tensor, b: Tensor): Tensor => apply(maximumOp, [a, b]
 /** The smaller of a and b, broadcast. */
 export const minimum = (a: Tensor, b: Tensor): Tensor => apply(minimumOp, [a, b], {});
 
+function checkPair(op: string, target: Tensor, source: Tensor): void {
+  if (!sameShape(target.shape, source.shape)) {
+    throw shapeError(op, [target.shape, source.shape], 'Both must have one shape.');
+  }
+  requireDtype(op, 'its target', target, 'f32');
+  requireDtype(op, 'its source', source, 'f32');
+}
+
 /** target += scale · source, in place and off the tape. */
 export function addInto(target: Tensor, source: Tensor, scale: ParamValue = 1): void {
-  if (!sameShape(target.shape, source.shape))
-    throw shapeError('addInto', [target.shape, source.shape], 'Both must have one shape.');
+  checkPair('addInto', target, source);
   target.device.run(accumulateKernel, { source: source.storage, out: target.storage }, { size: target.size, scale });
 }
 
 /** target = source, in place and off the tape. */
 export function copyInto(target: Tensor, source: Tensor): void {
-  if (!sameShape(target.shape, source.shape))
-    throw shapeError('copyInto', [target.shape, source.shape], 'Both must have one shape.');
+  checkPair('copyInto', target, source);
   target.device.run(scaleKernel, { source: source.storage, out: target.storage }, { size: target.size, scale: 1 });
 }

@@ -181,7 +181,8 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
 }
 
 /** Dimensions `startDim` and after in one. */
-export const flatten = (x: Tensor, startDim = 1): Tensor => reshape(x, [...x.shape.slice(0, startDim), -1]);
+export const flatten = (x: Tensor, startDim = 1): Tensor =>
+  reshape(x, [...x.shape.slice(0, startDim), sizeOf(x.shape.slice(startDim))]);
 
 /** The dimensions in another order, copied: dimension i of the result is dims[i] of x. */
 export const permute = (x: Tensor, dims: readonly number[]): Tensor =>

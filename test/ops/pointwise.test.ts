@@ -151,5 +151,10 @@ describe('bad input', () => {
     expect(() => k.leakyRelu(x, 0)).toThrow(/negativeSlope is 0/);
     expect(() => k.relu(k.tensor(Uint8Array.of(1)))).toThrow(/relu: its input is u8/);
     expect(() => k.add(x, k.tensor(Uint32Array.of(1)))).toThrow(/add: its second operand is u32/);
+    const whole = k.tensor(Int32Array.of(1, 2));
+    expect(() => k.fillInto(whole, 3)).toThrow(/fillInto: its tensor is i32/);
+    expect(() => k.copyInto(k.zeros([2]), whole)).toThrow(/copyInto: its source is i32/);
+    expect(() => k.addInto(whole, k.zeros([2]))).toThrow(/addInto: its target is i32/);
+    expect(() => k.copyInto(k.zeros([2]), k.zeros([3]))).toThrow(/copyInto: \[2\] and \[3\] do not fit/);
   });
 });

@@ -156,6 +156,11 @@ describe('layout gradients by central differences', () => {
   });
 });
 
+it('flattens a batch of none', () => {
+  expect(k.flatten(k.zeros([0, 2, 3])).shape).toEqual([0, 6]);
+  expect(k.flatten(k.zeros([4, 2, 3]), -2).shape).toEqual([4, 6]);
+});
+
 it('transposes twice to itself, and views without a copy', async () => {
   const x = k.tensor(samples(24), [2, 3, 4]);
   expect(await k.transpose(k.transpose(x, 0, -1), 0, 2).floats()).toEqual(await x.floats());
