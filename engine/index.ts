@@ -2,6 +2,7 @@ export * from './errors.ts';
 export { floatToHalf, halfToFloat } from './half.ts';
 export { HistoryPool, type PoolDecision } from './history-pool.ts';
 export {
+  type Fan,
   type Initializer,
   kaimingNormal,
   kaimingUniform,
@@ -46,7 +47,7 @@ export {
 } from './ops/distance-loss.ts';
 export { type DropoutOptions, dropout } from './ops/dropout.ts';
 export { eigh } from './ops/eigh.ts';
-export type { Activation } from './ops/epilogue.ts';
+export type { Activation, EpilogueOptions } from './ops/epilogue.ts';
 export { fill, fillInto, ones, zeros } from './ops/fill.ts';
 export { cat, flatten, permute, reshape, slice, transpose } from './ops/layout.ts';
 export { linear } from './ops/linear.ts';
@@ -66,7 +67,7 @@ export {
 export { amax, amin, mean, sum } from './ops/reduce.ts';
 export { type SeBlockOptions, seBlock } from './ops/se-block.ts';
 export { type CrossEntropyOptions, crossEntropy, logSoftmax, softmax } from './ops/softmax.ts';
-export { type ClampOptions, logEig, reEig, sqrtEig } from './ops/spectral.ts';
+export { type ClampOptions, logEig, reEig, type SkipOption, sqrtEig } from './ops/spectral.ts';
 export { ssim } from './ops/ssim.ts';
 export { abs, affine, clamp, exp, leakyRelu, log, neg, pow, relu, sigmoid, sqrt, square, tanh } from './ops/unary.ts';
 export { Adam, type AdamOptions } from './optim/adam.ts';
@@ -85,11 +86,12 @@ export { type Program, type ProgramPlan, program } from './program.ts';
 export { readPytorchStateDict } from './pytorch/state-dict.ts';
 export { defaultGenerator, Generator, manualSeed } from './random.ts';
 export type { DeviceInfo } from './runtime/adapter.ts';
-export { HostScalar } from './runtime/commands.ts';
+export { HostScalar, type ParamValue } from './runtime/commands.ts';
 export { type DefaultsFile, LANES_DEFAULTS } from './runtime/defaults.ts';
 export type { Device } from './runtime/device.ts';
 export { formatBytes, type MemorySnapshot } from './runtime/memory.ts';
 export { formatEntry, type ProfileEntry } from './runtime/profiler.ts';
+export type { WarmProgress } from './runtime/warm.ts';
 export {
   readSafetensors,
   type Safetensors,
@@ -104,6 +106,7 @@ export {
   currentDevice,
   type DType,
   formatShape,
+  type NestedNumbers,
   openDevice,
   type Shape,
   scope,

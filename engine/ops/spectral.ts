@@ -108,7 +108,7 @@ export interface ClampOptions {
   readonly ceiling?: number | undefined;
 }
 
-interface SkipOption {
+export interface SkipOption {
   /** [batch] u32, not 0 where nothing needs to be computed: A is returned by reEig, zeros by the others. */
   readonly skip?: Tensor | undefined;
 }

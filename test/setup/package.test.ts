@@ -75,12 +75,16 @@ const step = core.program(() => model.forward(core.zeros([1, 48, 48, 3])));
 export const profiled: Promise<readonly core.ProfileEntry[]> = core.currentDevice().profile(() => step.run());
 `,
   );
+  // what a library on top of this one exports again, with declarations of its own, must be nameable from the entry points
+  const again = Object.keys(engine).map((name) => `export const own_${name} = node.${name};`);
+  writeFileSync(join(consumer, 'again.ts'), ["import * as node from 'kindergrad/node';", ...again].join('\n'));
   const compilerOptions = {
     strict: true,
     module: 'nodenext',
     target: 'es2023',
     types: [],
     skipLibCheck: false,
+    declaration: true,
     noEmit: true,
   };
   writeFileSync(join(consumer, 'tsconfig.json'), JSON.stringify({ compilerOptions }));
