@@ -98,6 +98,7 @@ export class Tensor {
 
   /** Another tensor on the same bytes. */
   alias(shape: Shape = this.shape): Tensor {
+    if (this.storage.references === 0) this.#checkAlive();
     if (sizeOf(shape) !== this.size) {
       throw new ShapeError(
         `${formatShape(this.shape)} (${this.size} elements) cannot be viewed as ${formatShape(shape)}.`,
@@ -111,8 +112,15 @@ export class Tensor {
     return this.alias();
   }
 
+  #checkAlive(): void {
+    if (this.#disposed) {
+      throw new ShapeError(`${this.label} was disposed.`, { remedy: 'keep() it, or return it from its scope.' });
+    }
+  }
+
   /** Overwrites the values from the host. In order with recorded operations and replayed programs. */
   write(data: ArrayLike<number>): this {
+    this.#checkAlive();
     if (data.length !== this.size) {
       throw new ShapeError(`${this.label} has ${this.size} elements; ${data.length} were given.`);
     }
@@ -140,7 +148,8 @@ export class Tensor {
     return into;
   }
 
-  #read({ buffer, byteOffset, byteLength }: TensorData): Promise<void> {
+  async #read({ buffer, byteOffset, byteLength }: TensorData): Promise<void> {
+    this.#checkAlive();
     return this.device.read(this.storage, new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength));
   }
 
@@ -162,7 +171,7 @@ export class Tensor {
     this.#disposed = true;
     collected.unregister(this);
     scopes[scopes.length - 1]?.delete(this);
-    this.node = undefined;
+    // The node stays: gradients still flow through a disposed tensor to what it was made from.
     this.storage.release();
   }
 

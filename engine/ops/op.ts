@@ -1,6 +1,5 @@
 import { ShapeError } from '../errors.ts';
-import type { TapeNode } from '../tape.ts';
-import { gradEnabled } from '../tape.ts';
+import { gradEnabled, tapeNode } from '../tape.ts';
 import { type DType, formatShape, type Shape, Tensor } from '../tensor.ts';
 
 /** What a backward may need to know beside its saved tensors. */
@@ -67,7 +66,7 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): T
       });
   const saved = op.forward(inputs, output, attributes);
   if ('backward' in op && gradEnabled() && inputs.some((t) => t.requiresGrad || t.node)) {
-    output.node = { op: op as DifferentiableOp<unknown>, attributes, inputs, inputShapes, saved } satisfies TapeNode;
+    output.node = tapeNode(op, attributes, inputs, saved);
   }
   return output;
 }
