@@ -19,8 +19,6 @@ function binaryOp(
     name,
     outputShape: ([a, b]) => broadcastShape(name, a, b),
     forward: ([a, b], out) => {
-      requireDtype(name, 'its first operand', a, 'f32');
-      requireDtype(name, 'its second operand', b, 'f32');
       runBinary(name, a, b, out);
       return saved(a, b, out);
     },
@@ -114,16 +112,20 @@ export const maximum = (a: Tensor, b: Tensor): Tensor => apply(maximumOp, [a, b]
 /** The smaller of a and b, broadcast. */
 export const minimum = (a: Tensor, b: Tensor): Tensor => apply(minimumOp, [a, b], {});
 
-/** target += scale · source, in place and off the tape. */
+/** target += scale · source (f32), in place and off the tape. */
 export function addInto(target: Tensor, source: Tensor, scale: ParamValue = 1): void {
   if (!sameShape(target.shape, source.shape))
     throw shapeError('addInto', [target.shape, source.shape], 'Both must have one shape.');
+  requireDtype('addInto', 'its target', target, 'f32');
+  requireDtype('addInto', 'its source', source, 'f32');
   target.device.run(accumulateKernel, { source: source.storage, out: target.storage }, { size: target.size, scale });
 }
 
-/** target = source, in place and off the tape. */
+/** target = source (f32), in place and off the tape. */
 export function copyInto(target: Tensor, source: Tensor): void {
   if (!sameShape(target.shape, source.shape))
     throw shapeError('copyInto', [target.shape, source.shape], 'Both must have one shape.');
+  requireDtype('copyInto', 'its target', target, 'f32');
+  requireDtype('copyInto', 'its source', source, 'f32');
   target.device.run(scaleKernel, { source: source.storage, out: target.storage }, { size: target.size, scale: 1 });
 }

@@ -1,6 +1,7 @@
 import { ShapeError } from '../errors.ts';
 import { gradEnabled, tapeNode } from '../tape.ts';
 import { type DType, formatShape, type Shape, Tensor } from '../tensor.ts';
+import { requireDtype } from './shapes.ts';
 
 /** What a backward may need to know beside its saved tensors. */
 export interface BackwardContext {
@@ -13,6 +14,8 @@ interface OpBase<A> {
   readonly name: string;
   /** The output's shape; throws ShapeError naming the op, what was found and what is allowed. */
   readonly outputShape: (inputs: readonly Shape[], attributes: A) => Shape;
+  /** Default: all are f32, which `apply` sees to. 'any': `forward` looks at those that are not. */
+  readonly inputDtypes?: 'any';
   /** Default f32; 'input': that of the first input. */
   readonly outputDtype?: DType | 'input';
   /** The output shares its input's bytes (reshape): `forward` has nothing to write. */
@@ -53,6 +56,8 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): T
       throw new ShapeError(`${op.name}: its input ${input.label} was disposed.`, {
         remedy: 'keep() it, or return it from its scope.',
       });
+    // Kernels read bits: integers would pass for tiny numbers.
+    if (op.inputDtypes !== 'any') requireDtype(op.name, `its input ${input.label}`, input, 'f32');
   }
   const inputShapes = inputs.map((t) => t.shape);
   const shape = op.outputShape(inputShapes, attributes);

@@ -3,7 +3,6 @@ import { ConfigError } from '../errors.ts';
 import type { ParamValue } from '../runtime/commands.ts';
 import { Tensor } from '../tensor.ts';
 import { apply, type DifferentiableOp, defineOp } from './op.ts';
-import { requireDtype } from './shapes.ts';
 
 export interface Numbers {
   readonly alpha: ParamValue;
@@ -18,7 +17,6 @@ export function unary(name: UnaryName, x: Tensor, alpha: ParamValue = 0, beta: P
 }
 
 function runUnary(name: UnaryName, x: Tensor, out: Tensor, numbers: Numbers): void {
-  requireDtype(name, 'its input', x, 'f32');
   out.device.run(
     unaryKernel,
     { x: x.storage, out: out.storage },

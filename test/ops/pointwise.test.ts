@@ -136,7 +136,22 @@ describe('bad input', () => {
     expect(() => k.sum(x, 2)).toThrow(/sum: dimension 2 of a tensor with 2/);
     expect(() => k.clamp(x, 1, 0)).toThrow(/min 1 is not at most max 0/);
     expect(() => k.leakyRelu(x, 0)).toThrow(/negativeSlope is 0/);
-    expect(() => k.relu(k.tensor(Uint8Array.of(1)))).toThrow(/relu: its input is u8/);
-    expect(() => k.add(x, k.tensor(Uint32Array.of(1)))).toThrow(/add: its second operand is u32/);
+  });
+
+  it('is named where its bits would pass for f32', () => {
+    const [x, bytes, words] = [k.zeros([1, 2, 2, 1]), k.tensor(new Uint8Array(4)), k.tensor(new Int32Array(4))];
+    const [picture, matrix] = [k.reshape(bytes, [1, 2, 2, 1]), k.reshape(words, [2, 2])];
+    expect(() => k.relu(bytes)).toThrow(/relu: its input tensor \[4\] is u8/);
+    expect(() => k.add(x, words)).toThrow(/add: its input tensor \[4\] is i32/);
+    expect(() => k.sum(words)).toThrow(/sum: its input tensor \[4\] is i32/);
+    expect(() => k.mean(bytes)).toThrow(/mean: its input tensor \[4\] is u8/);
+    expect(() => k.matmul(matrix, k.zeros([2, 2]))).toThrow(/matmul: .* is i32/);
+    expect(() => k.conv2d(picture, k.zeros([1, 1, 1, 1]))).toThrow(/conv2d: .* is u8/);
+    expect(() => k.maxPool2d(picture, { kernelSize: 2 })).toThrow(/maxPool2d: .* is u8/);
+    expect(() => k.batchNorm(matrix)).toThrow(/norm: .* is i32/);
+    expect(() => k.copyInto(words, words.detach())).toThrow(/copyInto: its target is i32/);
+    expect(() => k.addInto(k.zeros([4]), words)).toThrow(/addInto: its source is i32/);
+    expect(() => k.fillInto(words, 1)).toThrow(/fillInto: tensor \[4\] is i32/);
+    expect(() => k.distanceLoss(matrix, k.zeros([2]), k.zeros([3, 2]))).toThrow(/distanceLoss: its features is i32/);
   });
 });
