@@ -23,11 +23,14 @@ export interface Program<T> {
    * `onProgress` hears of kernels compiled, where that takes time.
    */
   prepare(onProgress?: WarmProgress): Promise<void>;
-  /** Runs the step once. The first call traces and plans it; the result is the same tensors at every run. */
+  /**
+   * Runs the step once, after everything recorded and written so far; from the second run on also before what is written
+   * next, awaited or not. The first call traces and plans it; the result is the same tensors at every run.
+   */
   run(): Promise<T>;
   /** Figures of the plan; `undefined` before the first run, and when programs are off. */
   readonly plan: ProgramPlan | undefined;
-  /** Frees its buffers; the tensors it returned are gone with it. */
+  /** Frees its buffers; the tensors it made and returned are gone with it. */
   dispose(): void;
 }
 
@@ -48,9 +51,47 @@ export interface ProgramPlan {
 const tensorsIn = (value: unknown, out: Tensor[] = []): Tensor[] => {
   if (value instanceof Tensor) out.push(value);
   else if (Array.isArray(value)) for (const v of value) tensorsIn(v, out);
+  else if (value instanceof Map) for (const v of value.values()) tensorsIn(v, out);
   else if (value && typeof value === 'object') for (const v of Object.values(value)) tensorsIn(v, out);
   return out;
 };
+
+/** Gradients made in the step are its temporaries, but for those it returns; they mean nothing outside it. */
+function takeBack(touched: ReadonlySet<Tensor>, result: unknown): void {
+  const returned = new Set(tensorsIn(result));
+  for (const leaf of touched) {
+    if (leaf.grad && !returned.has(leaf.grad)) leaf.grad.dispose();
+    leaf.grad = undefined;
+  }
+}
+
+/** What a step returns, with its gradients taken back, also when it fails. */
+function runStep<T>(step: () => T): { result: T; saved: readonly Set<Storage>[] } {
+  const {
+    touched,
+    saved,
+    result: ended,
+  } = collectTouched((): { result: T } | { error: unknown } => {
+    try {
+      return { result: scope(step) };
+    } catch (error) {
+      return { error };
+    }
+  });
+  if ('error' in ended) {
+    takeBack(touched, undefined);
+    throw ended.error;
+  }
+  const { result } = ended;
+  takeBack(touched, result);
+  if (result instanceof Promise) {
+    result.catch(() => undefined); // it may fail as well; the cause is the async step
+    throw new KernelError('The step of a program is asynchronous.', {
+      remedy: 'Make it synchronous: return tensors and read them after the run.',
+    });
+  }
+  return { result, saved };
+}
 
 /**
  * Makes a program of `step`. Everything the step needs from the host at each run must come through tensors written
@@ -79,12 +120,9 @@ class EagerProgram<T> implements Program<T> {
 
   async run(): Promise<T> {
     this.dispose();
-    const { result, touched } = collectTouched(() => scope(this.#step));
-    for (const leaf of touched) {
-      leaf.grad?.dispose();
-      leaf.grad = undefined;
-    }
-    this.#last = tensorsIn(result);
+    const before = new Set(this.#device.memory.live);
+    const { result } = runStep(this.#step);
+    this.#last = tensorsIn(result).filter(({ storage }) => !before.has(storage));
     await this.#device.flush();
     return result;
   }
@@ -97,6 +135,8 @@ class EagerProgram<T> implements Program<T> {
 
 interface Prepared<T> {
   readonly result: T;
+  /** The tensors in the result that the step made; others stay their owner's. */
+  readonly outputs: readonly Tensor[];
   readonly each: readonly BoundDispatch[];
   /** Runs before `each` when the sources have other versions than at its last run. */
   readonly once: {
@@ -141,22 +181,27 @@ class TracedProgram<T> implements Program<T> {
 
   async run(): Promise<T> {
     const prepared = this.#prepared ?? (await this.#ready());
-    await this.#device.flush();
-    for (const item of prepared.host) {
-      if ('kind' in item) item.run();
-      else item.value = item.scalar.read();
-    }
-    this.#submitConstants(prepared.once);
-    this.#device.submit(prepared.each);
+    const constants = this.#staleConstants(prepared.once);
     for (const storage of prepared.written) storage.version++;
+    // Not after a flush: what the caller writes while that is under way must not come first.
+    this.#device.inOrder(() => {
+      for (const item of prepared.host) {
+        if ('kind' in item) item.run();
+        else item.value = item.scalar.read();
+      }
+      this.#device.submit(constants);
+      this.#device.submit(prepared.each);
+    });
+    await this.#device.flush();
     return prepared.result;
   }
 
-  #submitConstants(once: Prepared<T>['once']): void {
+  /** What must run again because its sources have changed. */
+  #staleConstants(once: Prepared<T>['once']): readonly BoundDispatch[] {
     const versions = once.sources.map((source) => source.version);
-    if (once.versions && versions.every((version, i) => version === once.versions?.[i])) return;
-    this.#device.submit(once.bound);
+    if (once.versions && versions.every((version, i) => version === once.versions?.[i])) return [];
     once.versions = versions;
+    return once.bound;
   }
 
   async #prepare(onProgress: WarmProgress | undefined): Promise<Prepared<T>> {
@@ -169,7 +214,7 @@ class TracedProgram<T> implements Program<T> {
     let result: T;
     let savedBytes = 0;
     try {
-      const traced = collectTouched(() => scope(this.#step));
+      const traced = runStep(this.#step);
       result = traced.result;
       for (const storages of traced.saved) {
         const own = [...storages].filter((storage) => !before.has(storage));
@@ -178,21 +223,10 @@ class TracedProgram<T> implements Program<T> {
           own.reduce((sum, { bytes }) => sum + bytes, 0),
         );
       }
-      if (result instanceof Promise) {
-        result.catch(() => undefined); // it fails on its own first read; the cause is the async step
-        throw new KernelError('The step of a program is asynchronous.', {
-          remedy: 'Make it synchronous: return tensors and read them after the run.',
-        });
-      }
-      // Gradients made in the step are its temporaries; they mean nothing outside it.
-      for (const leaf of traced.touched) {
-        leaf.grad?.dispose();
-        leaf.grad = undefined;
-      }
     } finally {
       device.trace = undefined;
     }
-    const outputs = tensorsIn(result);
+    const outputs = tensorsIn(result).filter(({ storage }) => !before.has(storage));
     const { dispatches, host } = await device.lower(commands);
     const outputStorages = new Set(outputs.map((t) => t.keep().storage));
     const isTemporary = (storage: Storage): boolean => !before.has(storage) && !outputStorages.has(storage);
@@ -205,7 +239,7 @@ class TracedProgram<T> implements Program<T> {
     textures.reserve([...once, ...each]);
     const staged = { once: textures.stage(once), each: textures.stage(each) };
     const touched = [...lifetimes(staged.once).keys(), ...lifetimes(staged.each).keys()];
-    const outside = [...new Set(touched)].filter((s) => before.has(s) && !outputStorages.has(s));
+    const outside = [...new Set(touched)].filter((s) => before.has(s));
     for (const storage of outside) storage.retain();
     const temporaries = [...lifetimes(staged.each).values()].filter(({ storage }) => isOwn(storage));
     const buffers = assignBuffers(temporaries, each, device.memory);
@@ -232,6 +266,7 @@ class TracedProgram<T> implements Program<T> {
     await warmUp(device, shaders, { onProgress });
     this.#prepared = {
       result,
+      outputs,
       ...bound,
       host,
       buffers,
@@ -255,9 +290,11 @@ class TracedProgram<T> implements Program<T> {
     if (!prepared) return;
     this.#prepared = undefined;
     this.#preparing = undefined;
-    for (const buffer of prepared.buffers) this.#device.memory.recycle(buffer);
-    prepared.textures.dispose();
+    this.#device.inOrder(() => {
+      for (const buffer of prepared.buffers) this.#device.memory.discard(buffer);
+      prepared.textures.dispose();
+    });
     for (const storage of prepared.outside) storage.release();
-    for (const tensor of tensorsIn(prepared.result)) tensor.dispose();
+    for (const tensor of prepared.outputs) tensor.dispose();
   }
 }

@@ -56,7 +56,7 @@ export class EagerQueue {
     const device = this.#device;
     device.check();
     let from = 0;
-    // Runs of calls between uploads.
+    // Runs of calls between uploads and programs.
     while (from < commands.length) {
       const command = commands[from];
       if (command.kind === 'upload') {
@@ -64,8 +64,13 @@ export class EagerQueue {
         from++;
         continue;
       }
+      if (command.kind === 'work') {
+        command.run();
+        from++;
+        continue;
+      }
       let to = from;
-      while (to < commands.length && commands[to].kind !== 'upload') to++;
+      while (to < commands.length && commands[to].kind === 'call') to++;
       const calls = commands.slice(from, to) as KernelCall[];
       const { dispatches } = await device.lower(calls);
       const staged = device.stage(dispatches);

@@ -153,6 +153,12 @@ export class Memory {
     }
   }
 
+  /** Destroys a buffer of a program: its size is one of a kind, so that nothing else would take it from the pool. */
+  discard(buffer: GPUBuffer): void {
+    this.#inUse -= buffer.size;
+    buffer.destroy();
+  }
+
   /** Called by the last `release()` of a storage. */
   bury(storage: Storage): void {
     this.live.delete(storage);
