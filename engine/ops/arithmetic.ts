@@ -106,10 +106,10 @@ export function div(a: Tensor | number, b: Tensor | number): Tensor {
   return typeof a === 'number' ? reciprocal(b, a) : apply(divOp, [a, b], {});
 }
 
-/** The larger of a and b, broadcast. */
+/** The larger of a and b, broadcast; NaN where one is. */
 export const maximum = (a: Tensor, b: Tensor): Tensor => apply(maximumOp, [a, b], {});
 
-/** The smaller of a and b, broadcast. */
+/** The smaller of a and b, broadcast; NaN where one is. */
 export const minimum = (a: Tensor, b: Tensor): Tensor => apply(minimumOp, [a, b], {});
 
 /** target += scale · source (f32), in place and off the tape. */

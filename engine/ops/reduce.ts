@@ -174,10 +174,10 @@ export const sum = (x: Tensor, dim?: number | readonly number[], keepdim = false
 export const mean = (x: Tensor, dim?: number | readonly number[], keepdim = false): Tensor =>
   apply(meanOp, [x], attributesOf(dim, keepdim));
 
-/** Largest value over `dim`; equal ones share the gradient. */
+/** Largest value over `dim`, NaN if there is one; equal ones share the gradient. */
 export const amax = (x: Tensor, dim?: number | readonly number[], keepdim = false): Tensor =>
   apply(amaxOp, [x], attributesOf(dim, keepdim));
 
-/** Smallest value over `dim`; equal ones share the gradient. */
+/** Smallest value over `dim`, NaN if there is one; equal ones share the gradient. */
 export const amin = (x: Tensor, dim?: number | readonly number[], keepdim = false): Tensor =>
   apply(aminOp, [x], attributesOf(dim, keepdim));

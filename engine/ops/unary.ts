@@ -104,7 +104,7 @@ export const exp = (x: Tensor): Tensor => call(expOp, x);
 export const log = (x: Tensor): Tensor => call(logOp, x);
 /** x^exponent: products for integers up to 8, √ for ½, else exp(exponent · log x), for x > 0. */
 export const pow = (x: Tensor, exponent: number): Tensor => call(powOp, x, exponent);
-/** max(x, 0); gradient 0 at 0. */
+/** max(x, 0), NaN for NaN; gradient 0 at 0. */
 export const relu = (x: Tensor): Tensor => call(reluOp, x);
 /** Hyperbolic tangent, at most 2 ulp off. */
 export const tanh = (x: Tensor): Tensor => call(tanhOp, x);

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as k from '../../engine/node.ts';
+import { reduceKernel } from '../../kernels/reduce/reduce.ts';
 import { gradCheck, input } from '../gradcheck.ts';
 import { type Checked, checkAgainstReference } from './reference-check.ts';
 
@@ -127,6 +128,51 @@ describe('pointwise gradients by central differences', () => {
       await gradCheck({ op: (t) => k.amin(t, dims), truth: over(dims, (v) => Math.min(...v)), inputs: [x] });
     }
   });
+});
+
+describe('NaN', () => {
+  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+
+  it('passes through what compares: relu, clamp, maximum, minimum', async () => {
+    const x = k.tensor([nan, inf, -inf, 2, -1]);
+    const zero = k.zeros([5]);
+    const expected: [k.Tensor, number[]][] = [
+      [k.relu(x), [nan, inf, 0, 2, 0]],
+      [k.clamp(x, -2, 1), [nan, 1, -2, 1, -1]],
+      [k.maximum(x, zero), [nan, inf, 0, 2, 0]],
+      [k.maximum(zero, x), [nan, inf, 0, 2, 0]],
+      [k.maximum(k.tensor(0), x), [nan, inf, 0, 2, 0]],
+      [k.minimum(x, zero), [nan, 0, -inf, 0, -1]],
+      [k.minimum(zero, x), [nan, 0, -inf, 0, -1]],
+    ];
+    for (const [y, values] of expected) expect([...(await y.data())]).toEqual(values);
+  });
+
+  it('is the largest and the smallest of a row, wherever it stands, in every variant', async () => {
+    for (const { name } of reduceKernel.variants) {
+      device.tuner.force('*', name);
+      for (const length of [3, 4, 300, 1024]) {
+        for (const at of [0, 1, length - 1]) {
+          const numbers = Float32Array.from({ length: 2 * length }, (_, i) => (i === at ? nan : Math.cos(i)));
+          const x = k.tensor(numbers, [2, length]);
+          for (const reduce of [k.amax, k.amin]) {
+            const [first, second] = await reduce(x, 1).data();
+            expect([Number.isNaN(first), Number.isNaN(second)], `${name}, ${at} of ${length}`).toEqual([true, false]);
+            expect(await reduce(x, 0).data()).toSatisfy((y: Float32Array) =>
+              y.every((v, i) => Number.isNaN(v) === (i === at)),
+            );
+          }
+        }
+      }
+    }
+    device.tuner.force('*', undefined);
+  });
+});
+
+it('gives x to the power 0 the gradient 0, also at 0', async () => {
+  const x = k.tensor([0, 2, -1], undefined, { requiresGrad: true });
+  k.backward(k.sum(k.pow(x, 0)));
+  expect([...((await x.grad?.data()) ?? [])].map(Math.abs)).toEqual([0, 0, 0]);
 });
 
 describe('bad input', () => {
