@@ -233,8 +233,11 @@ const flatten = (value: unknown, out: number[], depth: number, shape: number[]):
     return;
   }
   const list = value as ArrayLike<unknown>;
-  if (shape.length === depth) shape.push(list.length);
-  else if (shape[depth] !== list.length) {
+  if (shape.length === depth) {
+    if (out.length > 0) throw new ShapeError('Nested arrays have different depths.');
+    shape.push(list.length);
+  }
+  if (shape[depth] !== list.length) {
     throw new ShapeError(`Nested arrays have different lengths: ${shape[depth]} and ${list.length}.`);
   }
   for (let i = 0; i < list.length; i++) flatten(list[i], out, depth + 1, shape);

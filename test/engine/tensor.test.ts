@@ -8,10 +8,13 @@ import {
   type Device,
   fill,
   gradEnabled,
+  Linear,
+  Module,
   matmul,
   mul,
   noGrad,
   openDevice,
+  SGD,
   scope,
   square,
   sum,
@@ -56,6 +59,7 @@ describe('tensor', () => {
   it('names what does not fit', () => {
     expect(() => tensor([1, 2, 3], [2, 2])).toThrow(/3 values do not fill the shape \[2, 2\]/);
     expect(() => tensor([[1, 2], [3]])).toThrow(/different lengths/);
+    expect(() => tensor([1, [2]])).toThrow(/different depths/);
     expect(() => zeros([2, -1])).toThrow(/not a shape/);
     expect(() => zeros([2]).write([1, 2, 3])).toThrow(/2 elements; 3 were given/);
     expect(() => matmul(zeros([2, 3]), zeros([4, 5]))).toThrow(/matmul: \[2, 3\] and \[4, 5\] do not fit/);
@@ -119,6 +123,25 @@ describe('scope', () => {
     }
     await device.sync();
     expect(device.snapshot().buffersCreated).toBe(buffersCreated);
+  });
+});
+
+describe('a parameter that layers share', () => {
+  it('is trained once, and saved under both names', async () => {
+    class Tied extends Module {
+      readonly first = new Linear(2, 2, { bias: false });
+      readonly second = this.first;
+      forward(x: Tensor): Tensor {
+        return this.second.forward(this.first.forward(x));
+      }
+    }
+    const model = new Tied();
+    model.first.weight.write([1, 0, 0, 1]);
+    expect([...model.namedParameters()].map(([name]) => name)).toEqual(['first.weight']);
+    expect([...(await model.stateDict()).keys()]).toEqual(['first.weight', 'second.weight']);
+    backward(sum(model.forward(tensor([[1, 1]]))));
+    new SGD(model.namedParameters(), { lr: 0.25 }).step();
+    expect([...(await model.first.weight.data())]).toEqual([0.5, -0.5, -0.5, 0.5]);
   });
 });
 
