@@ -6,7 +6,8 @@ import {
   type ReduceName,
   reduceKernel,
 } from '../../kernels/reduce/reduce.ts';
-import { type Shape, sizeOf, Tensor } from '../tensor.ts';
+import { ShapeError } from '../errors.ts';
+import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { binary } from './binary.ts';
 import { apply, type BackwardContext, type DifferentiableOp, defineOp } from './op.ts';
 import { resolveDim, sameShape } from './shapes.ts';
@@ -122,6 +123,11 @@ function reduction(
     name,
     outputShape: ([x], { dims, keepdim }) => {
       const marked = markedOf(name, x, dims);
+      if (op !== 'sum' && count(x, marked) === 0) {
+        throw new ShapeError(`${name}: ${formatShape(x)} has nothing to choose from.`, {
+          remedy: 'Reduce dimensions that have elements.',
+        });
+      }
       return keepdim ? x.map((d, i) => (marked[i] ? 1 : d)) : x.filter((_, i) => !marked[i]);
     },
     forward: ([x], out, { dims }) => {

@@ -184,6 +184,13 @@ describe('bad input', () => {
     expect(() => k.leakyRelu(x, 0)).toThrow(/negativeSlope is 0/);
   });
 
+  it('is named where an extreme has nothing to choose from', () => {
+    const empty = k.zeros([0, 3]);
+    expect(() => k.amax(empty, 0)).toThrow(/amax: \[0, 3\] has nothing to choose from/);
+    expect(() => k.amin(empty)).toThrow(/amin: \[0, 3\] has nothing to choose from/);
+    expect(k.amax(empty, 1).shape).toEqual([0]);
+  });
+
   it('is named where its bits would pass for f32', () => {
     const [x, bytes, words] = [k.zeros([1, 2, 2, 1]), k.tensor(new Uint8Array(4)), k.tensor(new Int32Array(4))];
     const [picture, matrix] = [k.reshape(bytes, [1, 2, 2, 1]), k.reshape(words, [2, 2])];
