@@ -6,6 +6,8 @@ import { Parameter } from './parameter.ts';
 /** State at the border: PyTorch's keys, shapes and order. */
 export type StateDict = Map<string, { readonly shape: readonly number[]; readonly data: Float32Array }>;
 
+const BATCH_COUNT = 'num_batches_tracked';
+
 export interface LoadReport {
   /** In the module, not in the state dict. */
   readonly missing: readonly string[];
@@ -96,12 +98,17 @@ export abstract class Module {
   ): LoadReport {
     const own = new Map(this.namedState());
     const missing = [...own.keys()].filter((name) => !state.has(name));
-    const unexpected = [...state.keys()].filter((name) => !own.has(name));
+    // PyTorch's batch norm counts its batches, for a mode that ours does not have.
+    const isCount = (name: string): boolean =>
+      name.endsWith(BATCH_COUNT) && own.has(`${name.slice(0, -BATCH_COUNT.length)}running_mean`);
+    const unexpected = [...state.keys()].filter((name) => !own.has(name) && !isCount(name));
     const misshapen: string[] = [];
     for (const [name, parameter] of own) {
       const found = state.get(name);
       if (found && formatShape(found.shape) !== formatShape(parameter.torchShape)) {
         misshapen.push(`${name} is ${formatShape(found.shape)}, the model has ${formatShape(parameter.torchShape)}`);
+      } else if (found && found.data.length !== parameter.size) {
+        misshapen.push(`${name} ${formatShape(found.shape)} comes with ${found.data.length} values`);
       }
     }
     const complaints = [...misshapen];

@@ -8,13 +8,10 @@ import {
   type Device,
   fill,
   gradEnabled,
-  Linear,
-  Module,
   matmul,
   mul,
   noGrad,
   openDevice,
-  SGD,
   scope,
   square,
   sum,
@@ -123,25 +120,6 @@ describe('scope', () => {
     }
     await device.sync();
     expect(device.snapshot().buffersCreated).toBe(buffersCreated);
-  });
-});
-
-describe('a parameter that layers share', () => {
-  it('is trained once, and saved under both names', async () => {
-    class Tied extends Module {
-      readonly first = new Linear(2, 2, { bias: false });
-      readonly second = this.first;
-      forward(x: Tensor): Tensor {
-        return this.second.forward(this.first.forward(x));
-      }
-    }
-    const model = new Tied();
-    model.first.weight.write([1, 0, 0, 1]);
-    expect([...model.namedParameters()].map(([name]) => name)).toEqual(['first.weight']);
-    expect([...(await model.stateDict()).keys()]).toEqual(['first.weight', 'second.weight']);
-    backward(sum(model.forward(tensor([[1, 1]]))));
-    new SGD(model.namedParameters(), { lr: 0.25 }).step();
-    expect([...(await model.first.weight.data())]).toEqual([0.5, -0.5, -0.5, 0.5]);
   });
 });
 
