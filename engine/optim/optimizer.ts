@@ -1,4 +1,4 @@
-import { CheckpointError } from '../errors.ts';
+import { CheckpointError, ConfigError } from '../errors.ts';
 import type { StateDict } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import { fillInto, zeros } from '../ops/fill.ts';
@@ -46,8 +46,12 @@ export abstract class Optimizer {
     const entries = [...parameters];
     this.names = entries.map(([name]) => name);
     this.parameters = entries.map(([, parameter]) => parameter);
-    this.lr = options.lr;
-    this.#weightDecay = options.weightDecay ?? 0;
+    const { lr, weightDecay = 0 } = options;
+    if (!(lr >= 0 && weightDecay >= 0)) {
+      throw new ConfigError(`Optimiser: lr ${lr}, weightDecay ${weightDecay}.`, { remedy: 'Use numbers ≥ 0.' });
+    }
+    this.lr = lr;
+    this.#weightDecay = weightDecay;
     this.#decays = options.decays ?? ((parameter) => parameter.role === 'weight');
   }
 

@@ -1,5 +1,6 @@
 import { grouped } from '../../kernels/common/grouped.ts';
 import { SGD_GROUP, sgd5Kernel, sgdKernel } from '../../kernels/optim/optim.ts';
+import { ConfigError } from '../errors.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import type { Tensor } from '../tensor.ts';
 import { Optimizer, type OptimizerOptions, type Update } from './optimizer.ts';
@@ -19,7 +20,9 @@ export class SGD extends Optimizer {
 
   constructor(parameters: Iterable<readonly [string, Parameter]>, options: SgdOptions) {
     super(parameters, options);
-    this.momentum = options.momentum ?? 0;
+    const { momentum = 0 } = options;
+    if (!(momentum >= 0)) throw new ConfigError(`SGD: momentum ${momentum}.`, { remedy: 'Use a number ≥ 0.' });
+    this.momentum = momentum;
     this.#velocity = this.zerosLike('sgd velocity');
   }
 

@@ -167,6 +167,9 @@ describe('Adam', () => {
 
   it('refuses senseless options', () => {
     expect(() => new Adam([], { lr: 1, betas: [1, 0.9] })).toThrow(/betas 1, 0\.9/);
+    expect(() => new Adam([], { lr: Number.NaN })).toThrow(/lr NaN/);
+    expect(() => new SGD([], { lr: 1, weightDecay: -1 })).toThrow(/weightDecay -1/);
+    expect(() => new SGD([], { lr: 1, momentum: -1 })).toThrow(/momentum -1/);
   });
 });
 
