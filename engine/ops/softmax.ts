@@ -70,8 +70,8 @@ export interface CrossEntropyOptions {
   readonly ignoreIndex?: number;
 }
 
-/** Stands for "no label is ignored". */
-export const NO_LABEL = 0xffff_ffff;
+/** Stands for "no label is ignored". Not −1, which others take for "unknown": it must not pass unnoticed. */
+export const NO_LABEL = 0x8000_0000;
 
 const paramsOf = (x: Shape, target: Tensor, { ignored }: CrossEntropyAttributes) => ({
   rows: x[0],
