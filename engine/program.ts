@@ -1,20 +1,20 @@
 import { KernelError } from './errors.ts';
 import { platform } from './platform.ts';
+import { runStep, tensorsIn } from './program-step.ts';
 import { fuseChains } from './runtime/chains.ts';
 import type { Command, HostEffect } from './runtime/commands.ts';
 import type { Device } from './runtime/device.ts';
 import { takeOver } from './runtime/in-place.ts';
 import type { HostSlot } from './runtime/lower.ts';
 import type { Storage } from './runtime/memory.ts';
-import { assignBuffers, lifetimes } from './runtime/plan.ts';
+import { assignBuffers, type Lifetime, lifetimes } from './runtime/plan.ts';
 import { postpone } from './runtime/postpone.ts';
 import { recompute } from './runtime/recompute.ts';
 import { reduce } from './runtime/reuse.ts';
 import type { BoundDispatch } from './runtime/submit.ts';
 import { type Staged, TextureCopies } from './runtime/texture-copies.ts';
 import { type WarmProgress, warmUp } from './runtime/warm.ts';
-import { collectTouched } from './tape.ts';
-import { currentDevice, scope, Tensor } from './tensor.ts';
+import { currentDevice, type Tensor } from './tensor.ts';
 
 /** A traced step: the same dispatches, buffers and bind groups at every run. */
 export interface Program<T> {
@@ -46,51 +46,6 @@ export interface ProgramPlan {
   /** What the forward pass keeps for the backward pass, weights and inputs not counted; of several passes the most. */
   readonly savedBytes: number;
   readonly buffers: number;
-}
-
-const tensorsIn = (value: unknown, out: Tensor[] = []): Tensor[] => {
-  if (value instanceof Tensor) out.push(value);
-  else if (Array.isArray(value)) for (const v of value) tensorsIn(v, out);
-  else if (value instanceof Map) for (const v of value.values()) tensorsIn(v, out);
-  else if (value && typeof value === 'object') for (const v of Object.values(value)) tensorsIn(v, out);
-  return out;
-};
-
-/** Gradients made in the step are its temporaries, but for those it returns; they mean nothing outside it. */
-function takeBack(touched: ReadonlySet<Tensor>, result: unknown): void {
-  const returned = new Set(tensorsIn(result));
-  for (const leaf of touched) {
-    if (leaf.grad && !returned.has(leaf.grad)) leaf.grad.dispose();
-    leaf.grad = undefined;
-  }
-}
-
-/** What a step returns, with its gradients taken back, also when it fails. */
-function runStep<T>(step: () => T): { result: T; saved: readonly Set<Storage>[] } {
-  const {
-    touched,
-    saved,
-    result: ended,
-  } = collectTouched((): { result: T } | { error: unknown } => {
-    try {
-      return { result: scope(step) };
-    } catch (error) {
-      return { error };
-    }
-  });
-  if ('error' in ended) {
-    takeBack(touched, undefined);
-    throw ended.error;
-  }
-  const { result } = ended;
-  takeBack(touched, result);
-  if (result instanceof Promise) {
-    result.catch(() => undefined); // it may fail as well; the cause is the async step
-    throw new KernelError('The step of a program is asynchronous.', {
-      remedy: 'Make it synchronous: return tensors and read them after the run.',
-    });
-  }
-  return { result, saved };
 }
 
 /**
@@ -133,10 +88,37 @@ class EagerProgram<T> implements Program<T> {
   }
 }
 
+/** What a program holds until it is disposed. */
+interface Owned {
+  readonly buffers: GPUBuffer[];
+  readonly textures: TextureCopies;
+  /** What it reads and writes of others. */
+  readonly outside: Storage[];
+  /** The tensors in its result that it made; others stay their owner's. */
+  readonly outputs: readonly Tensor[];
+}
+
+function free({ buffers, textures, outside, outputs }: Owned, device: Device): void {
+  for (const buffer of buffers) device.memory.discard(buffer);
+  textures.dispose();
+  for (const storage of outside) storage.release();
+  for (const tensor of outputs) tensor.dispose();
+}
+
+/** What the commands write of `kept`. */
+function writtenOf(commands: readonly Command[], kept: ReadonlySet<Storage>): readonly Storage[] {
+  const written = new Set<Storage>();
+  for (const command of commands) {
+    if (command.kind !== 'call') continue;
+    for (const [name, storage] of Object.entries(command.buffers)) {
+      if (command.kernel.bindings[name] !== 'read' && kept.has(storage)) written.add(storage);
+    }
+  }
+  return [...written];
+}
+
 interface Prepared<T> {
   readonly result: T;
-  /** The tensors in the result that the step made; others stay their owner's. */
-  readonly outputs: readonly Tensor[];
   readonly each: readonly BoundDispatch[];
   /** Runs before `each` when the sources have other versions than at its last run. */
   readonly once: {
@@ -145,9 +127,7 @@ interface Prepared<T> {
     versions: readonly number[] | undefined;
   };
   readonly host: readonly (HostEffect | HostSlot)[];
-  readonly buffers: readonly GPUBuffer[];
-  readonly textures: TextureCopies;
-  readonly outside: readonly Storage[];
+  readonly owned: Owned;
   readonly written: readonly Storage[];
   readonly plan: ProgramPlan;
 }
@@ -235,54 +215,61 @@ class TracedProgram<T> implements Program<T> {
     const chained = await fuseChains(needed, isOwn, device.shaders, device.traits);
     const ordered = await takeOver(postpone(chained, isOwn), isOwn, device.shaders);
     const each = recompute(ordered, isOwn, device.memory);
-    const textures = new TextureCopies(device.memory);
-    textures.reserve([...once, ...each]);
-    const staged = { once: textures.stage(once), each: textures.stage(each) };
-    const touched = [...lifetimes(staged.once).keys(), ...lifetimes(staged.each).keys()];
-    const outside = [...new Set(touched)].filter((s) => before.has(s));
-    for (const storage of outside) storage.retain();
-    const temporaries = [...lifetimes(staged.each).values()].filter(({ storage }) => isOwn(storage));
-    const buffers = assignBuffers(temporaries, each, device.memory);
-    for (const storage of results) buffers.push(device.memory.materialise(storage));
-    const bind = (list: readonly Staged[]): BoundDispatch[] => list.map((one) => device.bind(one));
-    const bound = {
-      each: bind(staged.each),
-      once: { bound: bind(staged.once), sources, versions: undefined },
-    };
-    // The program owns these buffers now; the storages that stood for them are spent.
-    for (const storage of [...results, ...temporaries.map((t) => t.storage)]) {
-      storage.buffer = undefined;
-      storage.offset = 0;
+    const owned: Owned = { buffers: [], textures: new TextureCopies(device.memory), outside: [], outputs };
+    try {
+      const { textures, outside } = owned;
+      textures.reserve([...once, ...each]);
+      const staged = { once: textures.stage(once), each: textures.stage(each) };
+      const touched = [...lifetimes(staged.once).keys(), ...lifetimes(staged.each).keys()];
+      outside.push(...[...new Set(touched)].filter((s) => before.has(s)).map((s) => s.retain()));
+      const temporaries = [...lifetimes(staged.each).values()].filter(({ storage }) => isOwn(storage));
+      const bound = this.#bind(staged, temporaries, results, owned);
+      const shaders = [...once, ...each].map((dispatch) => dispatch.shader);
+      await warmUp(device, shaders, { onProgress });
+      this.#prepared = {
+        result,
+        each: bound.each,
+        once: { bound: bound.once, sources, versions: undefined },
+        host,
+        owned,
+        written: writtenOf(commands, new Set([...outside, ...outputStorages])),
+        plan: {
+          dispatches: each.length,
+          constants: once.length,
+          temporaryBytes: owned.buffers.reduce((n, b) => n + b.size, textures.bytes),
+          unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
+          savedBytes,
+          buffers: owned.buffers.length,
+        },
+      };
+      return this.#prepared;
+    } catch (error) {
+      free(owned, device);
+      throw error;
     }
-    const kept = new Set<Storage>([...outside, ...outputStorages]);
-    const written = new Set<Storage>();
-    for (const command of commands) {
-      if (command.kind !== 'call') continue;
-      for (const [name, storage] of Object.entries(command.buffers)) {
-        if (command.kernel.bindings[name] !== 'read' && kept.has(storage)) written.add(storage);
+  }
+
+  /** Gives the dispatches their buffers, which the program owns: the storages that stood for them are spent. */
+  #bind(
+    { each, once }: { readonly each: readonly Staged[]; readonly once: readonly Staged[] },
+    temporaries: readonly Lifetime[],
+    results: ReadonlySet<Storage>,
+    { buffers }: Owned,
+  ): { each: readonly BoundDispatch[]; once: readonly BoundDispatch[] } {
+    const device = this.#device;
+    const bind = (list: readonly Staged[]): BoundDispatch[] => list.map((one) => device.bind(one));
+    try {
+      const dispatches = each.map(({ dispatch }) => dispatch);
+      assignBuffers(temporaries, dispatches, device.memory, buffers);
+      for (const storage of results) buffers.push(device.memory.materialise(storage));
+      return { each: bind(each), once: bind(once) };
+    } finally {
+      // Also on failure: as many as share a buffer would bring it to the pool.
+      for (const storage of [...results, ...temporaries.map((t) => t.storage)]) {
+        storage.buffer = undefined;
+        storage.offset = 0;
       }
     }
-    const shaders = [...once, ...each].map((dispatch) => dispatch.shader);
-    await warmUp(device, shaders, { onProgress });
-    this.#prepared = {
-      result,
-      outputs,
-      ...bound,
-      host,
-      buffers,
-      textures,
-      outside,
-      written: [...written],
-      plan: {
-        dispatches: each.length,
-        constants: once.length,
-        temporaryBytes: buffers.reduce((n, b) => n + b.size, textures.bytes),
-        unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
-        savedBytes,
-        buffers: buffers.length,
-      },
-    };
-    return this.#prepared;
   }
 
   dispose(): void {
@@ -290,11 +277,6 @@ class TracedProgram<T> implements Program<T> {
     if (!prepared) return;
     this.#prepared = undefined;
     this.#preparing = undefined;
-    this.#device.inOrder(() => {
-      for (const buffer of prepared.buffers) this.#device.memory.discard(buffer);
-      prepared.textures.dispose();
-    });
-    for (const storage of prepared.outside) storage.release();
-    for (const tensor of prepared.outputs) tensor.dispose();
+    this.#device.inOrder(() => free(prepared.owned, this.#device));
   }
 }

@@ -69,6 +69,8 @@ export class Memory {
   readonly live = new Set<Storage>();
   /** Released while commands that use them may still be waiting to run; emptied by the next flush. */
   readonly graveyard: Storage[] = [];
+  /** Called before pooled buffers are destroyed: who has encoded nothing yet but bound some must submit first. */
+  beforeTrim: (() => void) | undefined;
   readonly #device: GPUDevice;
   readonly #free = new Map<number, GPUBuffer[]>();
   #sizes: number[] = [];
@@ -174,8 +176,9 @@ export class Memory {
     this.graveyard.length = 0;
   }
 
-  /** Destroys pooled buffers. The caller has submitted and waited (a buffer written but never submitted leaks). */
+  /** Destroys pooled buffers. What was submitted still finds them. */
   trim(): void {
+    this.beforeTrim?.();
     for (const list of this.#free.values()) for (const buffer of list) buffer.destroy();
     this.#free.clear();
     this.#sizes = [];
