@@ -105,6 +105,19 @@ function free({ buffers, textures, outside, outputs }: Owned, device: Device): v
   for (const tensor of outputs) tensor.dispose();
 }
 
+/** A temporary that outlives the step: its place is another's by then, and the next run would not find what this one left. */
+function refuseKept(commands: readonly Command[], isTemporary: (storage: Storage) => boolean): void {
+  for (const command of commands) {
+    if (command.kind !== 'call') continue;
+    const kept = Object.values(command.buffers).find((storage) => storage.references > 0 && isTemporary(storage));
+    if (kept) {
+      throw new KernelError(`${kept.label} was made and kept inside a program, whose runs do not keep it.`, {
+        remedy: 'Make what lives across runs outside the step; return what is read after a run.',
+      });
+    }
+  }
+}
+
 /** What the commands write of `kept`. */
 function writtenOf(commands: readonly Command[], kept: ReadonlySet<Storage>): readonly Storage[] {
   const written = new Set<Storage>();
@@ -207,9 +220,10 @@ class TracedProgram<T> implements Program<T> {
       device.trace = undefined;
     }
     const outputs = tensorsIn(result).filter(({ storage }) => !before.has(storage));
-    const { dispatches, host } = await device.lower(commands);
     const outputStorages = new Set(outputs.map((t) => t.keep().storage));
     const isTemporary = (storage: Storage): boolean => !before.has(storage) && !outputStorages.has(storage);
+    refuseKept(commands, isTemporary);
+    const { dispatches, host } = await device.lower(commands);
     const { each: needed, once, sources, results } = reduce(dispatches, isTemporary);
     const isOwn = (storage: Storage): boolean => isTemporary(storage) && !results.has(storage);
     const chained = await fuseChains(needed, isOwn, device.shaders, device.traits);

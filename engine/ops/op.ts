@@ -1,4 +1,4 @@
-import { ShapeError } from '../errors.ts';
+import { DeviceError, ShapeError } from '../errors.ts';
 import { gradEnabled, tapeNode } from '../tape.ts';
 import { type DType, formatShape, type Shape, Tensor } from '../tensor.ts';
 import { requireDtype } from './shapes.ts';
@@ -59,9 +59,14 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): T
     // Kernels read bits: integers would pass for tiny numbers.
     if (op.inputDtypes !== 'any') requireDtype(op.name, `its input ${input.label}`, input, 'f32');
   }
+  const [first] = inputs;
+  if (inputs.some(({ device }) => device !== first.device)) {
+    throw new DeviceError(`${op.name}: its inputs ${inputs.map((t) => t.label).join(', ')} are on different devices.`, {
+      remedy: 'Make them on one device: setDevice(), or the option `device`.',
+    });
+  }
   const inputShapes = inputs.map((t) => t.shape);
   const shape = op.outputShape(inputShapes, attributes);
-  const [first] = inputs;
   const output = op.view
     ? first.alias(shape)
     : Tensor.empty(shape, {

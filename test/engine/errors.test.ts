@@ -124,6 +124,16 @@ describe('device errors', () => {
     device = await openDevice();
   });
 
+  it('names tensors of different devices', async () => {
+    const here = fill([2], 1);
+    const other = await openDevice();
+    expect(() => add(here, fill([3, 1], 1))).toThrow(
+      /add: its inputs fill \[2\], fill \[3, 1\] are on different devices/,
+    );
+    await other.close();
+    device = await openDevice();
+  });
+
   it('says so when the device was closed or lost', async () => {
     const lost = await openDevice();
     lost.gpu.destroy();

@@ -156,6 +156,16 @@ describe('program', () => {
     expect(later).toEqual([first, first]);
   });
 
+  it('refuses a tensor that is made and kept inside it', async () => {
+    const x = tensor([1, 2]);
+    let state: Tensor | undefined;
+    const counted = program(() => {
+      state ??= zeros([2]).keep();
+      addInto(state, x);
+    });
+    await expect(counted.run()).rejects.toThrow(/fill \[2\] was made and kept inside a program/);
+  });
+
   it('refuses to read inside a program and to upload inside one', async () => {
     const x = zeros([2]);
     await expect(program(async () => x.data()).run()).rejects.toThrow(/asynchronous/);
