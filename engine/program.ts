@@ -1,20 +1,20 @@
 import { KernelError } from './errors.ts';
 import { platform } from './platform.ts';
+import { runStep, tensorsIn } from './program-step.ts';
 import { fuseChains } from './runtime/chains.ts';
 import type { Command, HostEffect } from './runtime/commands.ts';
 import type { Device } from './runtime/device.ts';
 import { takeOver } from './runtime/in-place.ts';
 import type { HostSlot } from './runtime/lower.ts';
 import type { Storage } from './runtime/memory.ts';
-import { assignBuffers, lifetimes } from './runtime/plan.ts';
+import { assignBuffers, type Lifetime, lifetimes } from './runtime/plan.ts';
 import { postpone } from './runtime/postpone.ts';
 import { recompute } from './runtime/recompute.ts';
 import { reduce } from './runtime/reuse.ts';
 import type { BoundDispatch } from './runtime/submit.ts';
 import { type Staged, TextureCopies } from './runtime/texture-copies.ts';
 import { type WarmProgress, warmUp } from './runtime/warm.ts';
-import { collectTouched } from './tape.ts';
-import { currentDevice, scope, Tensor } from './tensor.ts';
+import { currentDevice, type Tensor } from './tensor.ts';
 
 /** A traced step: the same dispatches, buffers and bind groups at every run. */
 export interface Program<T> {
@@ -23,11 +23,14 @@ export interface Program<T> {
    * `onProgress` hears of kernels compiled, where that takes time.
    */
   prepare(onProgress?: WarmProgress): Promise<void>;
-  /** Runs the step once. The first call traces and plans it; the result is the same tensors at every run. */
+  /**
+   * Runs the step once, after everything recorded and written so far; from the second run on also before what is written
+   * next, awaited or not. The first call traces and plans it; the result is the same tensors at every run.
+   */
   run(): Promise<T>;
   /** Figures of the plan; `undefined` before the first run, and when programs are off. */
   readonly plan: ProgramPlan | undefined;
-  /** Frees its buffers; the tensors it returned are gone with it. */
+  /** Frees its buffers; the tensors it made and returned are gone with it. */
   dispose(): void;
 }
 
@@ -44,13 +47,6 @@ export interface ProgramPlan {
   readonly savedBytes: number;
   readonly buffers: number;
 }
-
-const tensorsIn = (value: unknown, out: Tensor[] = []): Tensor[] => {
-  if (value instanceof Tensor) out.push(value);
-  else if (Array.isArray(value)) for (const v of value) tensorsIn(v, out);
-  else if (value && typeof value === 'object') for (const v of Object.values(value)) tensorsIn(v, out);
-  return out;
-};
 
 /**
  * Makes a program of `step`. Everything the step needs from the host at each run must come through tensors written
@@ -79,12 +75,9 @@ class EagerProgram<T> implements Program<T> {
 
   async run(): Promise<T> {
     this.dispose();
-    const { result, touched } = collectTouched(() => scope(this.#step));
-    for (const leaf of touched) {
-      leaf.grad?.dispose();
-      leaf.grad = undefined;
-    }
-    this.#last = tensorsIn(result);
+    const before = new Set(this.#device.memory.live);
+    const { result } = runStep(this.#step);
+    this.#last = tensorsIn(result).filter(({ storage }) => !before.has(storage));
     await this.#device.flush();
     return result;
   }
@@ -93,6 +86,48 @@ class EagerProgram<T> implements Program<T> {
     for (const tensor of this.#last) tensor.dispose();
     this.#last = [];
   }
+}
+
+/** What a program holds until it is disposed. */
+interface Owned {
+  readonly buffers: GPUBuffer[];
+  readonly textures: TextureCopies;
+  /** What it reads and writes of others. */
+  readonly outside: Storage[];
+  /** The tensors in its result that it made; others stay their owner's. */
+  readonly outputs: readonly Tensor[];
+}
+
+function free({ buffers, textures, outside, outputs }: Owned, device: Device): void {
+  for (const buffer of buffers) device.memory.discard(buffer);
+  textures.dispose();
+  for (const storage of outside) storage.release();
+  for (const tensor of outputs) tensor.dispose();
+}
+
+/** A temporary that outlives the step: its place is another's by then, and the next run would not find what this one left. */
+function refuseKept(commands: readonly Command[], isTemporary: (storage: Storage) => boolean): void {
+  for (const command of commands) {
+    if (command.kind !== 'call') continue;
+    const kept = Object.values(command.buffers).find((storage) => storage.references > 0 && isTemporary(storage));
+    if (kept) {
+      throw new KernelError(`${kept.label} was made and kept inside a program, whose runs do not keep it.`, {
+        remedy: 'Make what lives across runs outside the step; return what is read after a run.',
+      });
+    }
+  }
+}
+
+/** What the commands write of `kept`. */
+function writtenOf(commands: readonly Command[], kept: ReadonlySet<Storage>): readonly Storage[] {
+  const written = new Set<Storage>();
+  for (const command of commands) {
+    if (command.kind !== 'call') continue;
+    for (const [name, storage] of Object.entries(command.buffers)) {
+      if (command.kernel.bindings[name] !== 'read' && kept.has(storage)) written.add(storage);
+    }
+  }
+  return [...written];
 }
 
 interface Prepared<T> {
@@ -105,9 +140,7 @@ interface Prepared<T> {
     versions: readonly number[] | undefined;
   };
   readonly host: readonly (HostEffect | HostSlot)[];
-  readonly buffers: readonly GPUBuffer[];
-  readonly textures: TextureCopies;
-  readonly outside: readonly Storage[];
+  readonly owned: Owned;
   readonly written: readonly Storage[];
   readonly plan: ProgramPlan;
 }
@@ -141,22 +174,27 @@ class TracedProgram<T> implements Program<T> {
 
   async run(): Promise<T> {
     const prepared = this.#prepared ?? (await this.#ready());
-    await this.#device.flush();
-    for (const item of prepared.host) {
-      if ('kind' in item) item.run();
-      else item.value = item.scalar.read();
-    }
-    this.#submitConstants(prepared.once);
-    this.#device.submit(prepared.each);
+    const constants = this.#staleConstants(prepared.once);
     for (const storage of prepared.written) storage.version++;
+    // Not after a flush: what the caller writes while that is under way must not come first.
+    this.#device.inOrder(() => {
+      for (const item of prepared.host) {
+        if ('kind' in item) item.run();
+        else item.value = item.scalar.read();
+      }
+      this.#device.submit(constants);
+      this.#device.submit(prepared.each);
+    });
+    await this.#device.flush();
     return prepared.result;
   }
 
-  #submitConstants(once: Prepared<T>['once']): void {
+  /** What must run again because its sources have changed. */
+  #staleConstants(once: Prepared<T>['once']): readonly BoundDispatch[] {
     const versions = once.sources.map((source) => source.version);
-    if (once.versions && versions.every((version, i) => version === once.versions?.[i])) return;
-    this.#device.submit(once.bound);
+    if (once.versions && versions.every((version, i) => version === once.versions?.[i])) return [];
     once.versions = versions;
+    return once.bound;
   }
 
   async #prepare(onProgress: WarmProgress | undefined): Promise<Prepared<T>> {
@@ -169,7 +207,7 @@ class TracedProgram<T> implements Program<T> {
     let result: T;
     let savedBytes = 0;
     try {
-      const traced = collectTouched(() => scope(this.#step));
+      const traced = runStep(this.#step);
       result = traced.result;
       for (const storages of traced.saved) {
         const own = [...storages].filter((storage) => !before.has(storage));
@@ -178,76 +216,74 @@ class TracedProgram<T> implements Program<T> {
           own.reduce((sum, { bytes }) => sum + bytes, 0),
         );
       }
-      if (result instanceof Promise) {
-        result.catch(() => undefined); // it fails on its own first read; the cause is the async step
-        throw new KernelError('The step of a program is asynchronous.', {
-          remedy: 'Make it synchronous: return tensors and read them after the run.',
-        });
-      }
-      // Gradients made in the step are its temporaries; they mean nothing outside it.
-      for (const leaf of traced.touched) {
-        leaf.grad?.dispose();
-        leaf.grad = undefined;
-      }
     } finally {
       device.trace = undefined;
     }
-    const outputs = tensorsIn(result);
-    const { dispatches, host } = await device.lower(commands);
+    const outputs = tensorsIn(result).filter(({ storage }) => !before.has(storage));
     const outputStorages = new Set(outputs.map((t) => t.keep().storage));
     const isTemporary = (storage: Storage): boolean => !before.has(storage) && !outputStorages.has(storage);
+    refuseKept(commands, isTemporary);
+    const { dispatches, host } = await device.lower(commands);
     const { each: needed, once, sources, results } = reduce(dispatches, isTemporary);
     const isOwn = (storage: Storage): boolean => isTemporary(storage) && !results.has(storage);
     const chained = await fuseChains(needed, isOwn, device.shaders, device.traits);
     const ordered = await takeOver(postpone(chained, isOwn), isOwn, device.shaders);
     const each = recompute(ordered, isOwn, device.memory);
-    const textures = new TextureCopies(device.memory);
-    textures.reserve([...once, ...each]);
-    const staged = { once: textures.stage(once), each: textures.stage(each) };
-    const touched = [...lifetimes(staged.once).keys(), ...lifetimes(staged.each).keys()];
-    const outside = [...new Set(touched)].filter((s) => before.has(s) && !outputStorages.has(s));
-    for (const storage of outside) storage.retain();
-    const temporaries = [...lifetimes(staged.each).values()].filter(({ storage }) => isOwn(storage));
-    const buffers = assignBuffers(temporaries, each, device.memory);
-    for (const storage of results) buffers.push(device.memory.materialise(storage));
-    const bind = (list: readonly Staged[]): BoundDispatch[] => list.map((one) => device.bind(one));
-    const bound = {
-      each: bind(staged.each),
-      once: { bound: bind(staged.once), sources, versions: undefined },
-    };
-    // The program owns these buffers now; the storages that stood for them are spent.
-    for (const storage of [...results, ...temporaries.map((t) => t.storage)]) {
-      storage.buffer = undefined;
-      storage.offset = 0;
+    const owned: Owned = { buffers: [], textures: new TextureCopies(device.memory), outside: [], outputs };
+    try {
+      const { textures, outside } = owned;
+      textures.reserve([...once, ...each]);
+      const staged = { once: textures.stage(once), each: textures.stage(each) };
+      const touched = [...lifetimes(staged.once).keys(), ...lifetimes(staged.each).keys()];
+      outside.push(...[...new Set(touched)].filter((s) => before.has(s)).map((s) => s.retain()));
+      const temporaries = [...lifetimes(staged.each).values()].filter(({ storage }) => isOwn(storage));
+      const bound = this.#bind(staged, temporaries, results, owned);
+      const shaders = [...once, ...each].map((dispatch) => dispatch.shader);
+      await warmUp(device, shaders, { onProgress });
+      this.#prepared = {
+        result,
+        each: bound.each,
+        once: { bound: bound.once, sources, versions: undefined },
+        host,
+        owned,
+        written: writtenOf(commands, new Set([...outside, ...outputStorages])),
+        plan: {
+          dispatches: each.length,
+          constants: once.length,
+          temporaryBytes: owned.buffers.reduce((n, b) => n + b.size, textures.bytes),
+          unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
+          savedBytes,
+          buffers: owned.buffers.length,
+        },
+      };
+      return this.#prepared;
+    } catch (error) {
+      free(owned, device);
+      throw error;
     }
-    const kept = new Set<Storage>([...outside, ...outputStorages]);
-    const written = new Set<Storage>();
-    for (const command of commands) {
-      if (command.kind !== 'call') continue;
-      for (const [name, storage] of Object.entries(command.buffers)) {
-        if (command.kernel.bindings[name] !== 'read' && kept.has(storage)) written.add(storage);
+  }
+
+  /** Gives the dispatches their buffers, which the program owns: the storages that stood for them are spent. */
+  #bind(
+    { each, once }: { readonly each: readonly Staged[]; readonly once: readonly Staged[] },
+    temporaries: readonly Lifetime[],
+    results: ReadonlySet<Storage>,
+    { buffers }: Owned,
+  ): { each: readonly BoundDispatch[]; once: readonly BoundDispatch[] } {
+    const device = this.#device;
+    const bind = (list: readonly Staged[]): BoundDispatch[] => list.map((one) => device.bind(one));
+    try {
+      const dispatches = each.map(({ dispatch }) => dispatch);
+      assignBuffers(temporaries, dispatches, device.memory, buffers);
+      for (const storage of results) buffers.push(device.memory.materialise(storage));
+      return { each: bind(each), once: bind(once) };
+    } finally {
+      // Also on failure: as many as share a buffer would bring it to the pool.
+      for (const storage of [...results, ...temporaries.map((t) => t.storage)]) {
+        storage.buffer = undefined;
+        storage.offset = 0;
       }
     }
-    const shaders = [...once, ...each].map((dispatch) => dispatch.shader);
-    await warmUp(device, shaders, { onProgress });
-    this.#prepared = {
-      result,
-      ...bound,
-      host,
-      buffers,
-      textures,
-      outside,
-      written: [...written],
-      plan: {
-        dispatches: each.length,
-        constants: once.length,
-        temporaryBytes: buffers.reduce((n, b) => n + b.size, textures.bytes),
-        unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
-        savedBytes,
-        buffers: buffers.length,
-      },
-    };
-    return this.#prepared;
   }
 
   dispose(): void {
@@ -255,9 +291,6 @@ class TracedProgram<T> implements Program<T> {
     if (!prepared) return;
     this.#prepared = undefined;
     this.#preparing = undefined;
-    for (const buffer of prepared.buffers) this.#device.memory.recycle(buffer);
-    prepared.textures.dispose();
-    for (const storage of prepared.outside) storage.release();
-    for (const tensor of tensorsIn(prepared.result)) tensor.dispose();
+    this.#device.inOrder(() => free(prepared.owned, this.#device));
   }
 }

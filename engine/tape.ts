@@ -10,26 +10,56 @@ import { formatShape, type Shape, Tensor } from './tensor.ts';
 export interface TapeNode {
   readonly op: DifferentiableOp<unknown>;
   readonly attributes: unknown;
-  readonly inputs: readonly Tensor[];
+  /** Let go with `saved`, so that a loss kept for the log does not hold what it was computed from. */
+  inputs: readonly Tensor[];
   readonly inputShapes: readonly Shape[];
   /** What the op's forward asked to keep; dropped as soon as its backward has run. */
   saved: readonly Tensor[] | undefined;
+  /** The versions that the saved tensors had: their gradient is wrong once somebody has written them. */
+  readonly versions: readonly number[];
 }
 
-let recording = true;
+/** A tape node with the saved tensors as they stand now. */
+export const tapeNode = <A>(
+  op: DifferentiableOp<A>,
+  attributes: A,
+  inputs: readonly Tensor[],
+  saved: readonly Tensor[],
+): TapeNode => ({
+  op: op as DifferentiableOp<unknown>,
+  attributes,
+  inputs,
+  inputShapes: inputs.map((t) => t.shape),
+  saved,
+  versions: saved.map((t) => t.storage.version),
+});
+
+/** How many `noGrad` are under way. */
+let paused = 0;
 
 /** Whether operations are put on the tape. */
-export const gradEnabled = (): boolean => recording;
+export const gradEnabled = (): boolean => paused === 0;
 
-/** Runs `body` without recording operations (PyTorch's `no_grad`). */
+/**
+ * Runs `body` without recording operations (PyTorch's `no_grad`). An async body records nothing until it is done, nor does
+ * what runs in between.
+ */
 export function noGrad<T>(body: () => T): T {
-  const before = recording;
-  recording = false;
+  paused++;
+  let result: T;
   try {
-    return body();
-  } finally {
-    recording = before;
+    result = body();
+  } catch (error) {
+    paused--;
+    throw error;
   }
+  if (result instanceof Promise) {
+    return result.finally(() => {
+      paused--;
+    }) as T;
+  }
+  paused--;
+  return result;
 }
 
 /** The tensors whose `grad` was set while a program was traced: the program takes them back at its end. */
@@ -134,9 +164,11 @@ function propagate(root: Tensor, gradient: Tensor | undefined): void {
         remedy: 'Compute the forward again; the tape is used up by its backward.',
       });
     }
-    const needs = node.inputs.map((input) => input.node !== undefined || input.requiresGrad);
-    const results = node.op.backward(upstream, node.saved, node.attributes, { inputShapes: node.inputShapes, needs });
-    node.inputs.forEach((input, i) => {
+    const { inputs, inputShapes, saved } = node;
+    checkSaved(node, saved);
+    const needs = inputs.map((input) => input.node !== undefined || input.requiresGrad);
+    const results = node.op.backward(upstream, saved, node.attributes, { inputShapes, needs });
+    inputs.forEach((input, i) => {
       const result = results[i];
       if (!needs[i] || !result) return;
       if (formatShape(result.shape) !== formatShape(input.shape)) {
@@ -151,17 +183,37 @@ function propagate(root: Tensor, gradient: Tensor | undefined): void {
       }
     });
     node.saved = undefined;
+    node.inputs = [];
+  }
+}
+
+/** Throws where a saved tensor no longer holds what the forward saved. */
+function checkSaved({ op, versions }: TapeNode, saved: readonly Tensor[]): void {
+  for (const [i, { storage }] of saved.entries()) {
+    if (storage.references === 0) {
+      throw new KernelError(`${op.name}: ${storage.label}, which its gradient needs, was disposed before backward().`, {
+        remedy: 'Call backward() inside the scope that the forward ran in, or keep() the tensor.',
+      });
+    }
+    if (storage.version !== versions[i]) {
+      throw new KernelError(
+        `${op.name}: ${storage.label}, which its gradient needs, was overwritten before backward().`,
+        {
+          remedy: 'Call backward() before write(), an optimiser or another in-place operation changes it.',
+        },
+      );
+    }
   }
 }
 
 /** Runs `body` with the tape recording, whatever stands around it. */
 function enableGrad<T>(body: () => T): T {
-  const before = recording;
-  recording = true;
+  const before = paused;
+  paused = 0;
   try {
     return body();
   } finally {
-    recording = before;
+    paused = before;
   }
 }
 
@@ -176,8 +228,9 @@ const checkpointOp: DifferentiableOp<{ body: (x: Tensor) => Tensor }> = {
       enableGrad(() => body(leaf)),
       gradient,
     );
-    const result = leaf.grad;
-    leaf.grad = undefined;
+    // A leaf's gradient is kept; the enclosing scope must dispose this one.
+    const result = leaf.grad?.alias();
+    leaf.grad?.dispose();
     touched?.delete(leaf);
     return [result];
   },
@@ -189,14 +242,10 @@ const checkpointOp: DifferentiableOp<{ body: (x: Tensor) => Tensor }> = {
  * both times: no random draws, no running statistics.
  */
 export function checkpoint(body: (x: Tensor) => Tensor, x: Tensor): Tensor {
-  if (!recording) return body(x);
+  if (!gradEnabled()) return body(x);
   const output = noGrad(() => body(x));
-  output.node = {
-    op: checkpointOp as DifferentiableOp<unknown>,
-    attributes: { body },
-    inputs: [x],
-    inputShapes: [x.shape],
-    saved: [x],
-  };
+  // A body that does nothing (dropout when evaluating): x keeps its own node.
+  if (output === x) return x;
+  output.node = tapeNode(checkpointOp, { body }, [x], [x]);
   return output;
 }

@@ -100,6 +100,7 @@ export class Tensor {
 
   /** Another tensor on the same bytes. */
   alias(shape: Shape = this.shape): Tensor {
+    if (this.storage.references === 0) this.#checkAlive();
     if (sizeOf(shape) !== this.size) {
       throw new ShapeError(
         `${formatShape(this.shape)} (${this.size} elements) cannot be viewed as ${formatShape(shape)}.`,
@@ -113,9 +114,15 @@ export class Tensor {
     return this.alias();
   }
 
+  #checkAlive(): void {
+    if (this.#disposed) {
+      throw new ShapeError(`${this.label} was disposed.`, { remedy: 'keep() it, or return it from its scope.' });
+    }
+  }
+
   /** Overwrites the values from the host. In order with recorded operations and replayed programs. */
   write(data: ArrayLike<number>): this {
-    this.#checkAlive('written');
+    this.#checkAlive();
     if (data.length !== this.size) {
       throw new ShapeError(`${this.label} has ${this.size} elements; ${data.length} were given.`);
     }
@@ -143,15 +150,8 @@ export class Tensor {
     return into;
   }
 
-  #checkAlive(done: string): void {
-    if (!this.#disposed) return;
-    throw new ShapeError(`${this.label} is ${done}, but was disposed.`, {
-      remedy: 'keep() it, or return it from its scope.',
-    });
-  }
-
   async #read({ buffer, byteOffset, byteLength }: TensorData): Promise<void> {
-    this.#checkAlive('read');
+    this.#checkAlive();
     return this.device.read(this.storage, new Uint8Array(buffer as ArrayBuffer, byteOffset, byteLength));
   }
 
@@ -173,7 +173,7 @@ export class Tensor {
     this.#disposed = true;
     collected.unregister(this);
     scopes[scopes.length - 1]?.delete(this);
-    this.node = undefined;
+    // The node stays: gradients still flow through a disposed tensor to what it was made from.
     this.storage.release();
   }
 
@@ -235,8 +235,11 @@ const flatten = (value: unknown, out: number[], depth: number, shape: number[]):
     return;
   }
   const list = value as ArrayLike<unknown>;
-  if (shape.length === depth) shape.push(list.length);
-  else if (shape[depth] !== list.length) {
+  if (shape.length === depth) {
+    if (out.length > 0) throw new ShapeError('Nested arrays have different depths.');
+    shape.push(list.length);
+  }
+  if (shape[depth] !== list.length) {
     throw new ShapeError(`Nested arrays have different lengths: ${shape[depth]} and ${list.length}.`);
   }
   for (let i = 0; i < list.length; i++) flatten(list[i], out, depth + 1, shape);

@@ -54,9 +54,14 @@ export abstract class Module {
     }
   }
 
-  /** What an optimiser trains: `requiresGrad` is set. */
+  /** What an optimiser trains: `requiresGrad` is set. What layers share comes once, by its first name. */
   *namedParameters(prefix = ''): Generator<[string, Parameter]> {
-    for (const entry of this.namedState(prefix)) if (entry[1].requiresGrad) yield entry;
+    const seen = new Set<Parameter>();
+    for (const [name, parameter] of this.namedState(prefix)) {
+      if (!parameter.requiresGrad || seen.has(parameter)) continue;
+      seen.add(parameter);
+      yield [name, parameter];
+    }
   }
 
   parameters(): Parameter[] {

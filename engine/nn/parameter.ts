@@ -128,6 +128,9 @@ export class Parameter extends Tensor {
       return;
     }
     const index = this.layout.torchIndex(this.shape);
+    if (torch.length !== index.length) {
+      throw new ShapeError(`${this.label} has ${index.length} elements; ${torch.length} were given.`);
+    }
     const values = new Float32Array(index.length);
     for (let i = 0; i < index.length; i++) values[i] = torch[index[i]];
     this.write(values);

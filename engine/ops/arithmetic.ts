@@ -19,8 +19,6 @@ function binaryOp(
     name,
     outputShape: ([a, b]) => broadcastShape(name, a, b),
     forward: ([a, b], out) => {
-      requireDtype(name, 'its first operand', a, 'f32');
-      requireDtype(name, 'its second operand', b, 'f32');
       runBinary(name, a, b, out);
       return saved(a, b, out);
     },
@@ -108,10 +106,10 @@ export function div(a: Tensor | number, b: Tensor | number): Tensor {
   return typeof a === 'number' ? reciprocal(b, a) : apply(divOp, [a, b], {});
 }
 
-/** The larger of a and b, broadcast. */
+/** The larger of a and b, broadcast; NaN where one is. */
 export const maximum = (a: Tensor, b: Tensor): Tensor => apply(maximumOp, [a, b], {});
 
-/** The smaller of a and b, broadcast. */
+/** The smaller of a and b, broadcast; NaN where one is. */
 export const minimum = (a: Tensor, b: Tensor): Tensor => apply(minimumOp, [a, b], {});
 
 function checkPair(op: string, target: Tensor, source: Tensor): void {
@@ -128,7 +126,7 @@ export function addInto(target: Tensor, source: Tensor, scale: ParamValue = 1): 
   target.device.run(accumulateKernel, { source: source.storage, out: target.storage }, { size: target.size, scale });
 }
 
-/** target = source, in place and off the tape. */
+/** target = source (f32), in place and off the tape. */
 export function copyInto(target: Tensor, source: Tensor): void {
   checkPair('copyInto', target, source);
   target.device.run(scaleKernel, { source: source.storage, out: target.storage }, { size: target.size, scale: 1 });

@@ -35,6 +35,7 @@ const shapeOf = (images: readonly number[], size: number): number[] => {
 export const augmentOp = defineOp<AugmentAttributes>({
   name: 'augment',
   nondifferentiable: 'its input is 8-bit pictures, which no gradient can change',
+  inputDtypes: 'any',
   outputShape: ([images], { size }) => shapeOf(images, size),
   forward: ([images], out, { size, flip, rotation, crop, mean, std, generator }) => {
     const [key0, key1] = generator.key;

@@ -3,7 +3,7 @@ import { Tensor } from '../tensor.ts';
 import { fill } from './fill.ts';
 import { apply, defineOp, shapeError } from './op.ts';
 import { runReduce } from './reduce.ts';
-import { requireDtype, sameShape } from './shapes.ts';
+import { sameShape } from './shapes.ts';
 import { unary } from './unary.ts';
 
 export interface DifferenceAttributes {
@@ -19,8 +19,6 @@ const differenceLoss = (name: string, squared: boolean) =>
       return [];
     },
     forward: ([x, y], out, { mean }) => {
-      requireDtype(name, 'its input', x, 'f32');
-      requireDtype(name, 'its target', y, 'f32');
       const map = squared ? 'squaredDifference' : 'absoluteDifference';
       runReduce(
         x,

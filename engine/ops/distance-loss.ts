@@ -7,6 +7,7 @@ import {
 import { Tensor } from '../tensor.ts';
 import { copyInto } from './arithmetic.ts';
 import { apply, defineOp, shapeError } from './op.ts';
+import { requireDtype } from './shapes.ts';
 
 /**
  * How the squared distances to the centres are summed up: `batchMean` ½ Σ / B (the authors of centre loss in Caffe), `sum` ½ Σ (as
@@ -38,14 +39,22 @@ const checkShapes = (
   }
 };
 
+const checkDtypes = (op: string, features: Tensor, labels: Tensor, centres: Tensor): void => {
+  requireDtype(op, 'its features', features, 'f32');
+  requireDtype(op, 'its labels', labels, 'i32', 'u32');
+  requireDtype(op, 'its centres', centres, 'f32');
+};
+
 /** Inputs: features [batch, width], labels [batch] (i32), centres [classes, width]. */
 export const distanceLossOp = defineOp<DistanceLossAttributes>({
   name: 'distanceLoss',
+  inputDtypes: 'any',
   outputShape: ([features, labels, centres]) => {
     checkShapes('distanceLoss', features, labels, centres);
     return [];
   },
   forward: ([features, labels, centres], out, { lambda1, reduction }) => {
+    checkDtypes('distanceLoss', features, labels, centres);
     const [batch, width] = features.shape;
     out.device.run(
       distanceLossKernel,
@@ -124,6 +133,7 @@ export function updateCentres(
   { alpha = 0.5, lambda1 = 10 }: { readonly alpha?: number; readonly lambda1?: number } = {},
 ): void {
   checkShapes('updateCentres', features.shape, labels.shape, centres.shape);
+  checkDtypes('updateCentres', features, labels, centres);
   const [batch, width] = features.shape;
   // A centre's step looks at the other centres where they were: into a second tensor first.
   const moved = Tensor.empty(centres.shape, { device: centres.device, label: 'moved centres' });

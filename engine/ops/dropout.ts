@@ -4,7 +4,6 @@ import { defaultGenerator, type Generator } from '../random.ts';
 import { HostScalar } from '../runtime/commands.ts';
 import { Tensor } from '../tensor.ts';
 import { apply, defineOp } from './op.ts';
-import { requireDtype } from './shapes.ts';
 
 export interface DropoutOptions {
   /** Share of elements that become 0. Default 0.5. */
@@ -35,7 +34,6 @@ export const dropoutOp = defineOp<DropoutAttributes>({
   name: 'dropout',
   outputShape: ([x]) => x,
   forward: ([x], out, attributes) => {
-    requireDtype('dropout', 'its input', x, 'f32');
     run(x, out, attributes.call, attributes);
     return [];
   },

@@ -56,6 +56,7 @@ export interface ReshapeAttributes {
 /** A view: no bytes move. */
 export const reshapeOp = defineOp<ReshapeAttributes>({
   name: 'reshape',
+  inputDtypes: 'any',
   view: true,
   outputShape: (_shapes, { shape }) => shape,
   forward: () => [],
@@ -73,6 +74,7 @@ function permuted(x: Tensor, dims: readonly number[], out: Tensor): void {
 
 export const permuteOp = defineOp<PermuteAttributes>({
   name: 'permute',
+  inputDtypes: 'any',
   outputDtype: 'input',
   outputShape: ([x], { dims }) => {
     if (dims.length !== x.length || new Set(dims).size !== dims.length) {
@@ -117,6 +119,7 @@ function embedded(x: Tensor, starts: readonly number[], shape: Shape): Tensor {
 
 export const sliceOp = defineOp<SliceAttributes>({
   name: 'slice',
+  inputDtypes: 'any',
   outputDtype: 'input',
   outputShape: (_shapes, { shape }) => shape,
   forward: ([x], out, { starts }) => {
@@ -135,6 +138,7 @@ const along = (rank: number, dim: number, at: number): number[] =>
 
 export const catOp = defineOp<CatAttributes>({
   name: 'cat',
+  inputDtypes: 'any',
   outputDtype: 'input',
   outputShape: (shapes, { dim }) => {
     const [first] = shapes;

@@ -1,6 +1,6 @@
 import { matmulKernel } from '../../kernels/matmul/matmul.ts';
 import { mayRoundToHalves } from '../precision.ts';
-import { type Shape, Tensor } from '../tensor.ts';
+import { type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { type Epilogue, noEpilogue } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
 import { runReduce } from './reduce.ts';
@@ -108,7 +108,7 @@ function gradientOf(
 
 /** [..., m, k] as [rows, k]: the same bytes. */
 export const asRows = (x: Tensor): Tensor =>
-  x.ndim === 2 ? x : x.alias([x.size / x.shape[x.ndim - 1], x.shape[x.ndim - 1]]);
+  x.ndim === 2 ? x : x.alias([sizeOf(x.shape.slice(0, -1)), x.shape[x.ndim - 1]]);
 
 export const matmulOp = defineOp<Record<string, never>>({
   name: 'matmul',

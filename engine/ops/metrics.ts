@@ -14,7 +14,6 @@ export const argmaxOp = defineOp<None>({
     return x.slice(0, -1);
   },
   forward: ([x], out) => {
-    requireDtype('argmax', 'its input', x, 'f32');
     x.device.run(argmaxKernel, { x: x.storage, out: out.storage }, { rows: out.size, length: x.shape[x.ndim - 1] });
     return [];
   },
@@ -23,6 +22,7 @@ export const argmaxOp = defineOp<None>({
 export const correctCountOp = defineOp<None>({
   name: 'correctCount',
   nondifferentiable: 'a count does not change smoothly',
+  inputDtypes: 'any',
   outputShape: ([x, labels]) => {
     if (x.length !== 2 || labels.length !== 1 || labels[0] !== x[0]) {
       throw shapeError('correctCount', [x, labels], 'Needed: logits [n, classes] and labels [n].');
@@ -30,6 +30,7 @@ export const correctCountOp = defineOp<None>({
     return [];
   },
   forward: ([x, labels], out) => {
+    requireDtype('correctCount', 'its logits', x, 'f32');
     requireDtype('correctCount', 'its labels', labels, 'u32', 'i32');
     x.device.run(
       correctKernel,

@@ -1,7 +1,7 @@
 import { DeviceError, ShapeError } from '../errors.ts';
-import type { TapeNode } from '../tape.ts';
-import { gradEnabled } from '../tape.ts';
+import { gradEnabled, tapeNode } from '../tape.ts';
 import { type DType, formatShape, type Shape, Tensor } from '../tensor.ts';
+import { requireDtype } from './shapes.ts';
 
 /** What a backward may need to know beside its saved tensors. */
 export interface BackwardContext {
@@ -14,6 +14,8 @@ interface OpBase<A> {
   readonly name: string;
   /** The output's shape; throws ShapeError naming the op, what was found and what is allowed. */
   readonly outputShape: (inputs: readonly Shape[], attributes: A) => Shape;
+  /** Default: all are f32, which `apply` sees to. 'any': `forward` looks at those that are not. */
+  readonly inputDtypes?: 'any';
   /** Default f32; 'input': that of the first input. */
   readonly outputDtype?: DType | 'input';
   /** The output shares its input's bytes (reshape): `forward` has nothing to write. */
@@ -55,10 +57,13 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): T
       throw new ShapeError(`${op.name}: its input ${input.label} was disposed.`, {
         remedy: 'keep() it, or return it from its scope.',
       });
-    if (input.device !== first.device)
-      throw new DeviceError(`${op.name}: ${first.label} and ${input.label} live on two devices.`, {
-        remedy: 'Open one device, or read one of them back and make a tensor of it on the device of the other.',
-      });
+    // Kernels read bits: integers would pass for tiny numbers.
+    if (op.inputDtypes !== 'any') requireDtype(op.name, `its input ${input.label}`, input, 'f32');
+  }
+  if (inputs.some(({ device }) => device !== first.device)) {
+    throw new DeviceError(`${op.name}: its inputs ${inputs.map((t) => t.label).join(', ')} are on different devices.`, {
+      remedy: 'Make them on one device: setDevice(), or the option `device`.',
+    });
   }
   const inputShapes = inputs.map((t) => t.shape);
   const shape = op.outputShape(inputShapes, attributes);
@@ -71,7 +76,7 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): T
       });
   const saved = op.forward(inputs, output, attributes);
   if ('backward' in op && gradEnabled() && inputs.some((t) => t.requiresGrad || t.node)) {
-    output.node = { op: op as DifferentiableOp<unknown>, attributes, inputs, inputShapes, saved } satisfies TapeNode;
+    output.node = tapeNode(op, attributes, inputs, saved);
   }
   return output;
 }

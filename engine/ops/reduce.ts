@@ -6,10 +6,11 @@ import {
   type ReduceName,
   reduceKernel,
 } from '../../kernels/reduce/reduce.ts';
-import { type Shape, sizeOf, Tensor } from '../tensor.ts';
+import { ShapeError } from '../errors.ts';
+import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { binary } from './binary.ts';
 import { fillInto } from './fill.ts';
-import { apply, type BackwardContext, type DifferentiableOp, defineOp, shapeError } from './op.ts';
+import { apply, type BackwardContext, type DifferentiableOp, defineOp } from './op.ts';
 import { resolveDim, sameShape } from './shapes.ts';
 
 /** Neighbouring dimensions that are reduced in one go: the tensor is [outer, length, inner] to them. */
@@ -128,7 +129,9 @@ function reduction(
     outputShape: ([x], { dims, keepdim }) => {
       const marked = markedOf(name, x, dims);
       if (op !== 'sum' && count(x, marked) === 0) {
-        throw shapeError(name, [x], 'Nothing has no largest or smallest value: needed is one at least.');
+        throw new ShapeError(`${name}: ${formatShape(x)} has nothing to choose from.`, {
+          remedy: 'Reduce dimensions that have elements.',
+        });
       }
       return keepdim ? x.map((d, i) => (marked[i] ? 1 : d)) : x.filter((_, i) => !marked[i]);
     },
@@ -182,10 +185,10 @@ export const sum = (x: Tensor, dim?: number | readonly number[], keepdim = false
 export const mean = (x: Tensor, dim?: number | readonly number[], keepdim = false): Tensor =>
   apply(meanOp, [x], attributesOf(dim, keepdim));
 
-/** Largest value over `dim`; equal ones share the gradient. */
+/** Largest value over `dim`, NaN if there is one; equal ones share the gradient. */
 export const amax = (x: Tensor, dim?: number | readonly number[], keepdim = false): Tensor =>
   apply(amaxOp, [x], attributesOf(dim, keepdim));
 
-/** Smallest value over `dim`; equal ones share the gradient. */
+/** Smallest value over `dim`, NaN if there is one; equal ones share the gradient. */
 export const amin = (x: Tensor, dim?: number | readonly number[], keepdim = false): Tensor =>
   apply(aminOp, [x], attributesOf(dim, keepdim));

@@ -21,7 +21,6 @@ const softmaxLike = (name: string, logarithm: 0 | 1) =>
     name,
     outputShape: ([x]) => x,
     forward: ([x], out) => {
-      requireDtype(name, 'its input', x, 'f32');
       x.device.run(softmaxKernel, { x: x.storage, out: out.storage }, { ...rowsOf(x.shape), logarithm });
       return [out];
     },
@@ -71,8 +70,8 @@ export interface CrossEntropyOptions {
   readonly ignoreIndex?: number;
 }
 
-/** Stands for "no label is ignored". */
-export const NO_LABEL = 0xffff_ffff;
+/** Stands for "no label is ignored". Not −1, which others take for "unknown": it must not pass unnoticed. */
+export const NO_LABEL = 0x8000_0000;
 
 const paramsOf = (x: Shape, target: Tensor, { ignored }: CrossEntropyAttributes) => ({
   rows: x[0],
@@ -86,6 +85,7 @@ const bound = (target: Tensor) => (target.dtype === 'f32' ? { targets: target.st
 
 export const crossEntropyOp = defineOp<CrossEntropyAttributes>({
   name: 'crossEntropy',
+  inputDtypes: 'any',
   outputShape: ([x, target]) => {
     const fits = x.length === 2 && target[0] === x[0] && (target.length === 1 || target[1] === x[1]);
     if (!fits) {

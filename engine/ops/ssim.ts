@@ -6,6 +6,7 @@ import { apply, defineOp, shapeError } from './op.ts';
 export const ssimOp = defineOp<Record<string, never>>({
   name: 'ssim',
   nondifferentiable: 'compares finished 8-bit pictures; nothing is trained through it',
+  inputDtypes: 'any',
   outputShape: ([a, b]) => {
     const [height = 0, width = 0] = a;
     if (a.length !== 2 || b.length !== 3 || b[1] !== height || b[2] !== width || Math.min(height, width) < 11) {

@@ -3,7 +3,6 @@ import { ConfigError } from '../errors.ts';
 import type { ParamValue } from '../runtime/commands.ts';
 import { Tensor } from '../tensor.ts';
 import { apply, type DifferentiableOp, defineOp } from './op.ts';
-import { requireDtype } from './shapes.ts';
 
 export interface Numbers {
   readonly alpha: ParamValue;
@@ -18,7 +17,6 @@ export function unary(name: UnaryName, x: Tensor, alpha: ParamValue = 0, beta: P
 }
 
 function runUnary(name: UnaryName, x: Tensor, out: Tensor, numbers: Numbers): void {
-  requireDtype(name, 'its input', x, 'f32');
   out.device.run(
     unaryKernel,
     { x: x.storage, out: out.storage },
@@ -106,7 +104,7 @@ export const exp = (x: Tensor): Tensor => call(expOp, x);
 export const log = (x: Tensor): Tensor => call(logOp, x);
 /** x^exponent: products for integers up to 8, √ for ½, else exp(exponent · log x), for x > 0. */
 export const pow = (x: Tensor, exponent: number): Tensor => call(powOp, x, exponent);
-/** max(x, 0); gradient 0 at 0. */
+/** max(x, 0), NaN for NaN; gradient 0 at 0. */
 export const relu = (x: Tensor): Tensor => call(reluOp, x);
 /** Hyperbolic tangent, at most 2 ulp off. */
 export const tanh = (x: Tensor): Tensor => call(tanhOp, x);

@@ -36,7 +36,13 @@ export interface HostEffect {
   readonly run: () => void;
 }
 
-export type Command = KernelCall | Upload | HostEffect;
+/** Work of the host, a program's run, between the commands recorded before and after it. */
+export interface HostWork {
+  readonly kind: 'work';
+  readonly run: () => void;
+}
+
+export type Command = KernelCall | Upload | HostEffect | HostWork;
 
 export const writes = (access: Access): boolean => access !== 'read';
 

@@ -109,12 +109,27 @@ export class Device {
     writeBytes(this.gpu.queue, this.memory.materialise(storage), bytes);
   }
 
-  /** Runs everything recorded so far. Does not wait for the GPU. */
-  flush(): Promise<void> {
+  /** Runs `work` at once, or where commands wait, after them and before those recorded later. */
+  inOrder(work: () => void): void {
+    this.#refuseInTrace();
+    if (!this.#eager.idle) {
+      this.#eager.push({ kind: 'work', run: work });
+      return;
+    }
+    this.check();
+    work();
+  }
+
+  #refuseInTrace(): void {
     if (this.trace)
       throw new KernelError('A program being traced cannot run commands or read tensors.', {
         remedy: 'Return the tensor from the step and read it after the run.',
       });
+  }
+
+  /** Runs everything recorded so far. Does not wait for the GPU. */
+  flush(): Promise<void> {
+    this.#refuseInTrace();
     if (!this.#eager.idle) return this.#eager.flush();
     this.check();
     this.memory.sweep();

@@ -2,6 +2,7 @@ import type { Command, KernelCall } from './commands.ts';
 import type { Device } from './device.ts';
 import type { Storage } from './memory.ts';
 import { lifetimes } from './plan.ts';
+import type { BoundDispatch } from './submit.ts';
 
 /** Recorded commands are run when this many wait, so that memory of released tensors comes back. */
 const FLUSH_AT = 256;
@@ -56,7 +57,7 @@ export class EagerQueue {
     const device = this.#device;
     device.check();
     let from = 0;
-    // Runs of calls between uploads.
+    // Runs of calls between uploads and programs.
     while (from < commands.length) {
       const command = commands[from];
       if (command.kind === 'upload') {
@@ -64,8 +65,13 @@ export class EagerQueue {
         from++;
         continue;
       }
+      if (command.kind === 'work') {
+        command.run();
+        from++;
+        continue;
+      }
       let to = from;
-      while (to < commands.length && commands[to].kind !== 'upload') to++;
+      while (to < commands.length && commands[to].kind === 'call') to++;
       const calls = commands.slice(from, to) as KernelCall[];
       const { dispatches } = await device.lower(calls);
       const staged = device.stage(dispatches);
@@ -75,17 +81,23 @@ export class EagerQueue {
         if (later.kind === 'call') for (const s of Object.values(later.buffers)) laterUse.add(s);
         else if (later.kind === 'upload') laterUse.add(later.storage);
       }
-      const bound = staged.map((one, i) => {
-        const ready = device.bind(one);
-        for (const storage of one.dispatch.storages) {
-          if (!storage?.buffer || storage.references > 0 || laterUse.has(storage)) continue;
-          if ((last.get(storage)?.last ?? 0) > 2 * i) continue;
-          device.memory.recycle(storage.buffer);
-          storage.buffer = undefined;
+      const bound: BoundDispatch[] = [];
+      const submit = (): void => device.submit(bound.splice(0));
+      device.memory.beforeTrim = submit;
+      try {
+        for (const [i, one] of staged.entries()) {
+          bound.push(device.bind(one));
+          for (const storage of one.dispatch.storages) {
+            if (!storage?.buffer || storage.references > 0 || laterUse.has(storage)) continue;
+            if ((last.get(storage)?.last ?? 0) > 2 * i) continue;
+            device.memory.recycle(storage.buffer);
+            storage.buffer = undefined;
+          }
         }
-        return ready;
-      });
-      device.submit(bound);
+      } finally {
+        device.memory.beforeTrim = undefined;
+      }
+      submit();
       from = to;
     }
   }

@@ -70,6 +70,8 @@ export class Memory {
   readonly live = new Set<Storage>();
   /** Released while commands that use them may still be waiting to run; emptied by the next flush. */
   readonly graveyard: Storage[] = [];
+  /** Called before pooled buffers are destroyed: who has encoded nothing yet but bound some must submit first. */
+  beforeTrim: (() => void) | undefined;
   readonly #device: GPUDevice;
   readonly #free = new Map<number, GPUBuffer[]>();
   #sizes: number[] = [];
@@ -154,6 +156,12 @@ export class Memory {
     }
   }
 
+  /** Destroys a buffer of a program: its size is one of a kind, so that nothing else would take it from the pool. */
+  discard(buffer: GPUBuffer): void {
+    this.#inUse -= buffer.size;
+    buffer.destroy();
+  }
+
   /** Called by the last `release()` of a storage. */
   bury(storage: Storage): void {
     this.live.delete(storage);
@@ -169,8 +177,9 @@ export class Memory {
     this.graveyard.length = 0;
   }
 
-  /** Destroys pooled buffers. The caller has submitted and waited (a buffer written but never submitted leaks). */
+  /** Destroys pooled buffers. What was submitted still finds them. */
   trim(): void {
+    this.beforeTrim?.();
     for (const list of this.#free.values()) for (const buffer of list) buffer.destroy();
     this.#free.clear();
     this.#sizes = [];

@@ -142,20 +142,20 @@ export function placeTemporaries(
   return trials.reduce((best, one) => (totalBytes(one) < totalBytes(best) ? one : best));
 }
 
-/** Places the temporaries of `dispatches`; returns the buffers made. */
+/** Places the temporaries of `dispatches`; the buffers made go to `buffers`, also where there is no room for them all. */
 export function assignBuffers(
   temporaries: readonly Lifetime[],
   dispatches: readonly Dispatch[],
   memory: Memory,
-): GPUBuffer[] {
-  return placeTemporaries(temporaries, bindingConflicts(dispatches), memory.largestBuffer).map(
-    ({ bytes, label, users }) => {
-      const buffer = memory.create(bytes, label);
-      for (const { storage, offset } of users) {
-        storage.buffer = buffer;
-        storage.offset = offset;
-      }
-      return buffer;
-    },
-  );
+  buffers: GPUBuffer[],
+): void {
+  const slots = placeTemporaries(temporaries, bindingConflicts(dispatches), memory.largestBuffer);
+  for (const { bytes, label, users } of slots) {
+    const buffer = memory.create(bytes, label);
+    buffers.push(buffer);
+    for (const { storage, offset } of users) {
+      storage.buffer = buffer;
+      storage.offset = offset;
+    }
+  }
 }

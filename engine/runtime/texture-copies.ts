@@ -104,10 +104,11 @@ export class TextureCopies {
     if (needed.every((bytes, i) => bytes <= (this.#places[i]?.bytes ?? 0))) return;
     const bytes = needed.map((n, i) => LINE * Math.ceil(Math.max(n, this.#places[i]?.bytes ?? 0) / LINE));
     this.dispose();
-    this.#places = bytes.map((size) => {
+    // One by one: where the second finds no room, the first is not forgotten.
+    for (const size of bytes) {
       const texture = this.#memory.createTexture([TEXTURE_WIDTH, size / LINE], size);
-      return { texture, bytes: size, holds: undefined };
-    });
+      this.#places.push({ texture, bytes: size, holds: undefined });
+    }
   }
 
   /** Where dispatches that run in this order find their inputs, and the copies that bring there what is not there yet. */

@@ -1,4 +1,5 @@
 // The operations of binary.wgsl, binary-vec4.wgsl and of fused chains (chain.ts), on a Value.
+// #include "../common/extremes.wgsl"
 /** x ∘ y by ∘'s index in BINARY_OPS (binary.ts). */
 fn binaryOf(op: u32, x: Value, y: Value) -> Value {
   var z: Value;
@@ -7,8 +8,8 @@ fn binaryOf(op: u32, x: Value, y: Value) -> Value {
     case 1u: { z = x - y; }
     case 2u: { z = x * y; }
     case 3u: { z = x / y; }
-    case 4u: { z = max(x, y); }
-    case 5u: { z = min(x, y); }
+    case 4u: { z = larger(x, y); }
+    case 5u: { z = smaller(x, y); }
     case 6u: { z = select(select(Value(0.0), Value(0.5), x == y), Value(1.0), x > y); }
     default: { z = select(Value(0.0), Value(1.0), x == y); }
   }

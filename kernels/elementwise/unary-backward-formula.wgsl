@@ -1,5 +1,6 @@
 // The derivatives of unary-backward.wgsl and of fused chains (chain.ts), on a Value.
 fn powerDerivative(v: Value, exponent: f32) -> Value {
+  if (exponent == 0.0) { return Value(0.0); } // also at 0
   if (exponent == 0.5) { return 0.5 / sqrt(v); }
   if (abs(exponent) <= 8.0 && exponent == floor(exponent)) {
     var y = Value(exponent);

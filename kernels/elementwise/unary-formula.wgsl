@@ -1,4 +1,4 @@
-// The functions of unary.wgsl and of fused chains (chain.ts), on a Value.
+// The functions of unary.wgsl and of fused chains (chain.ts), on a Value. NaN stays NaN: max() and clamp() would give a number.
 fn integerPower(v: Value, exponent: u32) -> Value {
   var y = Value(1.0);
   for (var i = 0u; i < exponent; i++) { y *= v; }
@@ -27,8 +27,8 @@ fn unaryOf(op: u32, v: Value, alpha: f32, beta: f32) -> Value {
     case 6u: { return accurateExp(v); }
     case 7u: { return accurateLog(v); }
     case 8u: { return power(v, alpha); }
-    case 9u: { return clamp(v, Value(alpha), Value(beta)); }
-    case 10u: { return max(v, Value(0.0)); }
+    case 9u: { return select(select(v, Value(alpha), v < Value(alpha)), Value(beta), v > Value(beta)); }
+    case 10u: { return select(v, Value(0.0), v < Value(0.0)); }
     case 11u: { return select(v * alpha, v, v > Value(0.0)); }
     case 12u: { return accurateTanh(v); }
     case 13u: { return accurateSigmoid(v); }

@@ -1,5 +1,7 @@
 // What the kernels of norm-pool.ts share: the first largest f(v) of a window. Windows of KH × KW neither overlap nor leave gaps; rows and columns past the last
 // whole one belong to none. x [pictures, height, width, channels], channels in Values.
+// #include "../common/extremes.wgsl"
+
 const KH = 2u;
 const KW = 2u;
 
@@ -23,7 +25,7 @@ fn firstLargest(at: u32, a: Affine) -> Best {
       if (ky + kx == 0u) {
         best = Best(n, before, value, Uint(0u));
       } else {
-        let better = value > best.value;
+        let better = (value > best.value) | (unsignedBits(value) > INFINITE);
         best.n = select(best.n, n, better);
         best.before = select(best.before, before, better);
         best.value = select(best.value, value, better);

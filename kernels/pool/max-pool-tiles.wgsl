@@ -31,8 +31,10 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     for (var ky = 0u; ky < KH; ky++) {
       for (var kx = 0u; kx < KW; kx++) {
         let v = x[at + (ky * params.width + kx) * params.channels];
-        tap = select(tap, vec4u(ky * KW + kx), v > best);
-        best = select(best, v, v > best);
+        // NaN is the largest, as in max-window.wgsl.
+        let better = (v > best) | ((bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+        tap = select(tap, vec4u(ky * KW + kx), better);
+        best = select(best, v, better);
       }
     }
     out[to] = select(SLOPE * best, best, best > vec4f(0.0));

@@ -1,4 +1,5 @@
 // #include "geometry.wgsl"
+// #include "../common/extremes.wgsl"
 
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read_write> out: array<Value>;
@@ -10,7 +11,7 @@ fn activated(v: Value) -> Value { return select(SLOPE * v, v, v > Value(0.0)); }
 
 struct Best { value: Value, tap: Uint }
 
-/** The first maximum of the window of output `index`. */
+/** The first maximum of the window of output `index`; NaN is larger than all. */
 fn window(index: u32) -> Best {
   let o = placeOf(index, params.outHeight, params.outWidth);
   let none = Uint(255u);
@@ -22,7 +23,7 @@ fn window(index: u32) -> Best {
       let ix = o.x * SW + kx - PW;
       if (iy < params.height && ix < params.width) {
         let v = x[((o.n * params.height + iy) * params.width + ix) * params.channels + o.c];
-        let better = (best.tap == none) | (v > best.value);
+        let better = (best.tap == none) | (v > best.value) | (unsignedBits(v) > INFINITE);
         best.value = select(best.value, v, better);
         best.tap = select(best.tap, Uint(ky * KW + kx), better);
       }

@@ -4,6 +4,7 @@
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
+// #include "../common/extremes.wgsl"
 
 const OP = 0u;  // as in reduce.wgsl
 const MAP = 0u;
@@ -29,8 +30,8 @@ fn mapped(i: u32) -> Value {
 fn join(a: Value, b: Value) -> Value {
   switch OP {
     case 0u: { return a + b; }
-    case 1u: { return max(a, b); }
-    default: { return min(a, b); }
+    case 1u: { return larger(a, b); }
+    default: { return smaller(a, b); }
   }
 }
 

@@ -4,6 +4,7 @@
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
+// #include "../common/extremes.wgsl"
 
 const OP = 0u;  // 0 sum, 1 maximum, 2 minimum
 const MAP = 0u; // 0 x, 1 x · y, 2 |x − y|, 3 (x − y)²
@@ -40,8 +41,8 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     let v = mapped(at);
     switch OP {
       case 0u: { sum += v; }
-      case 1u: { sum = max(sum, v); }
-      default: { sum = min(sum, v); }
+      case 1u: { sum = larger(sum, v); }
+      default: { sum = smaller(sum, v); }
     }
   }
   out[index] = sum * params.scale;

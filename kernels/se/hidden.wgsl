@@ -23,5 +23,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     sum += squeezed[n * params.channels + c] * weight1[c * params.hiddenChannels + h];
   }
   if (BIAS) { sum += bias1[h]; }
-  hidden[i] = max(sum, 0.0);
+  hidden[i] = select(sum, 0.0, sum < 0.0); // NaN stays NaN
 }

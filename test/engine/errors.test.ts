@@ -1,5 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { add, type Device, DeviceError, KernelError, openDevice, setDevice, Tensor, zeros } from '../../engine/node.ts';
+import {
+  add,
+  type Device,
+  DeviceError,
+  exp,
+  fill,
+  KernelError,
+  matmul,
+  mean,
+  mul,
+  openDevice,
+  permute,
+  program,
+  reshape,
+  scope,
+  sigmoid,
+  sum,
+  Tensor,
+  zeros,
+} from '../../engine/node.ts';
 import { defineKernel, generated } from '../../kernels/kernel.ts';
 
 let device: Device;
@@ -76,13 +95,43 @@ describe('device errors', () => {
     });
   });
 
-  it('refuses tensors of two devices in one operation', async () => {
+  it('makes room from what one flush has done with, and has all of it after a program that did not fit', async () => {
+    process.env.KINDERGRAD_MEMORY_MB = '8';
+    const small = await openDevice();
+    delete process.env.KINDERGRAD_MEMORY_MB;
+    const one = fill([1], 1);
+    await small.sync();
+    const used = (): number => small.snapshot().bytesInUse + small.snapshot().bytesPooled;
+    const before = used();
+
+    const n = 2 ** 19;
+    const step = program(() => {
+      const a = add(fill([n], 0), one);
+      const b = sigmoid(exp(a));
+      const c = matmul(reshape(permute(reshape(b, [n / 4, 4]), [1, 0]), [n / 64, 64]), fill([64, 64], 1));
+      return sum(mul(mul(a, b), reshape(c, [n])));
+    });
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(step.run()).rejects.toThrow(/Out of memory/);
+      await small.sync();
+      expect(used()).toBe(before);
+    }
+
+    const sizes = [2.5, 3.125, 3.75, 2.75, 3.5, 2.25, 3.875, 1.125, 3.25];
+    const means = sizes.map((size) => scope(() => mean(add(fill([size * 2 ** 18], 1), one))));
+    for (const y of means) expect(await y.item()).toBe(2);
+    await small.close();
+    device = await openDevice();
+  });
+
+  it('names tensors of different devices', async () => {
+    const here = fill([2], 1);
     const other = await openDevice();
-    expect(() => add(zeros([2], { device }), zeros([2], { device: other }))).toThrow(
-      /add: fill \[2\] and fill \[2\] live on two devices/,
+    expect(() => add(here, fill([3, 1], 1))).toThrow(
+      /add: its inputs fill \[2\], fill \[3, 1\] are on different devices/,
     );
-    setDevice(device);
     await other.close();
+    device = await openDevice();
   });
 
   it('says so when the device was closed or lost', async () => {

@@ -1,5 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BatchNorm, Conv2d, ConvTranspose2d, type Device, Linear, openDevice, Sequential } from '../../engine/node.ts';
+import {
+  BatchNorm,
+  backward,
+  Conv2d,
+  ConvTranspose2d,
+  type Device,
+  Linear,
+  Module,
+  openDevice,
+  Sequential,
+  SGD,
+  sum,
+  type Tensor,
+  tensor,
+} from '../../engine/node.ts';
 
 let device: Device;
 beforeAll(async () => {
@@ -31,6 +45,7 @@ describe('loadStateDict', () => {
     const target = net();
     const before = await target.stateDict();
     expect(() => target.loadStateDict(state)).toThrow(/0\.weight is \[2, 3\] and has 5 values/);
+    expect(() => new Linear(2, 2).weight.fromTorch([5, 6, 7])).toThrow(/has 4 elements; 3 were given/);
     expect(await target.stateDict()).toEqual(before);
   });
 });
@@ -41,4 +56,22 @@ it('layers refuse sizes that make no weight', () => {
   expect(() => new Conv2d(3, 8, 0)).toThrow(/Conv2d: kernelSize is 0/);
   expect(() => new ConvTranspose2d(3, 8, 1.5)).toThrow(/ConvTranspose2d: kernelSize is 1\.5/);
   expect(() => new Linear(2, 2.5)).toThrow(/Linear: outFeatures is 2\.5/);
+});
+describe('a parameter that layers share', () => {
+  it('is trained once, and saved under both names', async () => {
+    class Tied extends Module {
+      readonly first = new Linear(2, 2, { bias: false });
+      readonly second = this.first;
+      forward(x: Tensor): Tensor {
+        return this.second.forward(this.first.forward(x));
+      }
+    }
+    const model = new Tied();
+    model.first.weight.write([1, 0, 0, 1]);
+    expect([...model.namedParameters()].map(([name]) => name)).toEqual(['first.weight']);
+    expect([...(await model.stateDict()).keys()]).toEqual(['first.weight', 'second.weight']);
+    backward(sum(model.forward(tensor([[1, 1]]))));
+    new SGD(model.namedParameters(), { lr: 0.25 }).step();
+    expect([...(await model.first.weight.data())]).toEqual([0.5, -0.5, -0.5, 0.5]);
+  });
 });

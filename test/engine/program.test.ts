@@ -5,13 +5,17 @@ import {
   affine,
   backward,
   Conv2d,
+  copyInto,
   type Device,
+  fill,
   Generator,
   HostScalar,
   matmul,
   mean,
+  mul,
   noGrad,
   openDevice,
+  Parameter,
   program,
   SGD,
   square,
@@ -19,6 +23,7 @@ import {
   tensor,
   zeros,
 } from '../../engine/node.ts';
+import { expectClose } from '../expect-close.ts';
 
 let device: Device;
 beforeAll(async () => {
@@ -79,6 +84,86 @@ describe('program', () => {
     for (let i = 0; i < 500; i++) await step.run();
     await device.sync();
     expect(device.snapshot()).toEqual({ ...before, largest: expect.anything() });
+  });
+
+  it.each([false, true])('returns gradients, maps and tensors that are not its own (eager: %s)', async (eager) => {
+    const [x, w] = [tensor([1, 2, 3]), tensor([4, 5, 6], undefined, { requiresGrad: true })];
+    const step = program(
+      () => {
+        backward(mean(mul(square(w), x)));
+        return new Map([
+          ['gradient', w.grad as Tensor],
+          ['input', x],
+        ]);
+      },
+      { eager },
+    );
+    await step.run();
+    // Storages of the same size: none of them may have taken the gradient's buffer.
+    const others = [7, 8, 9].map((n) => fill([3], n));
+    await device.sync();
+    const result = await step.run();
+    expect(w.grad).toBeUndefined();
+    const rows = [8 / 3, 20 / 3, 12].map(Math.fround);
+    expectClose((await result.get('gradient')?.floats()) ?? [], rows, { atol: 1e-6, rtol: 1e-6, label: 'gradient' });
+    for (const [i, n] of [7, 8, 9].entries()) expect([...(await others[i].data())]).toEqual([n, n, n]);
+    expect(result.get('input')).toBe(x);
+    step.dispose();
+    expect([...(await x.data())]).toEqual([1, 2, 3]);
+  });
+
+  it('runs between what is written before and after it, awaited or not', async () => {
+    const [x, total] = [tensor([0]), zeros([1])];
+    const step = program(() => addInto(total, x));
+    await step.prepare();
+    for (const n of [1, 10, 100]) {
+      x.write([n]);
+      if (n > 1) add(x, x); // something waits
+      step.run();
+    }
+    await device.sync();
+    expect(await total.item()).toBe(111);
+  });
+
+  it('leaves no gradient behind when its step fails', async () => {
+    const w = tensor([1, 2], undefined, { requiresGrad: true });
+    const kept = zeros([2]);
+    let fails = true;
+    const step = program(() => {
+      backward(mean(square(w)));
+      if (fails) throw new Error('half way');
+      copyInto(kept, w.grad as Tensor);
+    });
+    await expect(step.run()).rejects.toThrow('half way');
+    expect(w.grad).toBeUndefined();
+    fails = false;
+    await step.run();
+    expect([...(await kept.data())]).toEqual([1, 2]);
+  });
+
+  it('gives all its memory back: made and disposed again and again, nothing grows', async () => {
+    const w = new Parameter(new Float32Array(64), [8, 8]);
+    const x = zeros([5, 8]);
+    const bytes = async (): Promise<number> => {
+      const step = program(() => mean(square(matmul(x, w))));
+      await step.run();
+      step.dispose();
+      await device.sync();
+      const { bytesInUse, bytesPooled } = device.snapshot();
+      return bytesInUse + bytesPooled;
+    };
+    const [first, ...later] = [await bytes(), await bytes(), await bytes()];
+    expect(later).toEqual([first, first]);
+  });
+
+  it('refuses a tensor that is made and kept inside it', async () => {
+    const x = tensor([1, 2]);
+    let state: Tensor | undefined;
+    const counted = program(() => {
+      state ??= zeros([2]).keep();
+      addInto(state, x);
+    });
+    await expect(counted.run()).rejects.toThrow(/fill \[2\] was made and kept inside a program/);
   });
 
   it('refuses to read inside a program and to upload inside one', async () => {

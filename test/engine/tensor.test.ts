@@ -1,13 +1,20 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   add,
+  addInto,
+  affine,
   backward,
+  checkpoint,
   type Device,
   fill,
+  gradEnabled,
   matmul,
+  mul,
   noGrad,
   openDevice,
   scope,
+  square,
+  sum,
   Tensor,
   tensor,
   zeros,
@@ -49,6 +56,7 @@ describe('tensor', () => {
   it('names what does not fit', () => {
     expect(() => tensor([1, 2, 3], [2, 2])).toThrow(/3 values do not fill the shape \[2, 2\]/);
     expect(() => tensor([[1, 2], [3]])).toThrow(/different lengths/);
+    expect(() => tensor([1, [2]])).toThrow(/different depths/);
     expect(() => zeros([2, -1])).toThrow(/not a shape/);
     expect(() => zeros([2]).write([1, 2, 3])).toThrow(/2 elements; 3 were given/);
     expect(() => matmul(zeros([2, 3]), zeros([4, 5]))).toThrow(/matmul: \[2, 3\] and \[4, 5\] do not fit/);
@@ -71,8 +79,9 @@ describe('tensor', () => {
     const gone = zeros([3]);
     gone.dispose();
     expect(() => add(gone, gone)).toThrow(/was disposed/);
-    expect(() => gone.write([1, 2, 3])).toThrow(/fill \[3\] is written, but was disposed/);
-    await expect(gone.floats()).rejects.toThrow(/fill \[3\] is read, but was disposed/);
+    expect(() => gone.write([1, 2, 3])).toThrow(/fill \[3\] was disposed/);
+    expect(() => gone.detach()).toThrow(/fill \[3\] was disposed/);
+    await expect(gone.data()).rejects.toThrow(/fill \[3\] was disposed/);
   });
 });
 
@@ -133,6 +142,56 @@ describe('backward', () => {
     expect([...((await a.grad?.data()) ?? [])]).toEqual([3, 3]);
     expect([...((await b.grad?.data()) ?? [])]).toEqual([1, 1]);
     expect([...(await seed.data())]).toEqual([1, 1]);
+  });
+
+  it('flows through a disposed tensor, and says so where its values are needed', async () => {
+    const x = tensor([1, 2], undefined, { requiresGrad: true });
+    const through = scope(() => sum(affine(affine(x, 3), 2)));
+    backward(through);
+    expect([...((await x.grad?.data()) ?? [])]).toEqual([6, 6]);
+    const cut = scope(() => sum(square(affine(x, 3))));
+    expect(() => backward(cut)).toThrow(/square: affine \[2\], which its gradient needs, was disposed before backward/);
+  });
+
+  it('refuses values that were overwritten since the forward', () => {
+    const x = tensor([1, 2], undefined, { requiresGrad: true });
+    const w = tensor([3, 4], undefined, { requiresGrad: true });
+    const written = sum(mul(x, w));
+    w.write([5, 6]);
+    expect(() => backward(written)).toThrow(/mul: tensor \[2\], which its gradient needs, was overwritten/);
+    const updated = sum(mul(x, w));
+    addInto(w, x);
+    expect(() => backward(updated)).toThrow(/was overwritten before backward/);
+  });
+
+  it('lets go of what a loss was computed from', () => {
+    const x = tensor([1, 2], undefined, { requiresGrad: true });
+    const loss = sum(square(x));
+    backward(loss);
+    expect(loss.node?.inputs).toEqual([]);
+    expect(() => backward(loss)).toThrow(/ran twice/);
+  });
+
+  it('is not recorded by an async noGrad either, nor for good by two of them', async () => {
+    const x = tensor([1], undefined, { requiresGrad: true });
+    const body = async (): Promise<boolean> => {
+      await x.data();
+      return gradEnabled();
+    };
+    expect(await Promise.all([noGrad(body), noGrad(body)])).toEqual([false, false]);
+    await expect(noGrad(async () => Promise.reject(new Error('inside')))).rejects.toThrow('inside');
+    expect(gradEnabled()).toBe(true);
+  });
+
+  it('goes through a checkpoint that does nothing, and leaves nothing behind', async () => {
+    const x = tensor([1, 2], undefined, { requiresGrad: true });
+    backward(sum(checkpoint((y) => y, affine(x, 3))));
+    expect([...((await x.grad?.data()) ?? [])]).toEqual([3, 3]);
+    await device.sync();
+    const before = device.snapshot().tensors;
+    scope(() => backward(sum(checkpoint(square, affine(x, 3)))));
+    await device.sync();
+    expect(device.snapshot().tensors).toBe(before);
   });
 
   it('walks a chain deeper than any call stack', async () => {

@@ -11,10 +11,12 @@ import {
   linear,
   linearLayout,
   matmul,
+  ones,
   openDevice,
   sameLayout,
-  type Tensor,
+  Tensor,
   tensor,
+  zeros,
 } from '../../engine/node.ts';
 import { expectClose } from '../expect-close.ts';
 import { gradCheck, input } from '../gradcheck.ts';
@@ -153,6 +155,19 @@ const matmulTruth =
 
 describe('gradients against central differences', () => {
   it('matmul', () => gradCheck({ op: matmul, truth: matmulTruth(5, 7, 3), inputs: [input([5, 7]), input([7, 3], 2)] }));
+  it('matmul and linear of rows without elements', async () => {
+    const x = zeros([2, 3, 0]);
+    const w = Tensor.empty([0, 4]).write([]);
+    for (const product of [matmul, linear]) {
+      w.requiresGrad = true;
+      const y = product(x, w);
+      backward(y, ones(y.shape));
+      expect(y.shape).toEqual([2, 3, 4]);
+      expect([...(await y.floats())]).toEqual(new Array(24).fill(0));
+      expect(w.grad?.shape).toEqual([0, 4]);
+    }
+  });
+
   it('linear with bias and tanh', () =>
     gradCheck({
       op: (x, w, b) => linear(x, w, b, { activation: 'tanh' }),

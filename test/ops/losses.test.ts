@@ -75,6 +75,7 @@ describe('crossEntropy', () => {
     expect(await none.item()).toBe(0);
     expect([...((await x.grad?.floats()) ?? [1])]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
     expect(await k.crossEntropy(x, k.tensor(Uint32Array.of(0, 4))).item()).toBeNaN();
+    expect(await k.crossEntropy(x, k.tensor(Int32Array.of(0, -1))).item()).toBeNaN();
   });
 
   it('names what does not fit', () => {

@@ -51,6 +51,14 @@ checkAgainstReference('pointwise', {
   },
 });
 
+it('gives NaN where a window holds one', async () => {
+  const statistics = { runningMean: tensor([0]), runningVar: tensor([1]) };
+  for (const at of [0, 1, 2, 3]) {
+    const x = tensor([1, 2, 3, 4].with(at, Number.NaN), [1, 2, 2, 1]);
+    expect(await batchNormMaxPool2d(x, { ...statistics, activation: 'relu' }).item()).toBeNaN();
+  }
+});
+
 /** Batch norm with ReLU and 2 × 2 maxima of x [h, w, channels], rows and columns past the last window left out. */
 function truth(h: number, w: number, channels: number, x: Float64Array, weight: Float64Array, bias: Float64Array) {
   const [oh, ow] = [Math.floor(h / 2), Math.floor(w / 2)];

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as k from '../../engine/node.ts';
+import { reduceKernel } from '../../kernels/reduce/reduce.ts';
 import { gradCheck, input } from '../gradcheck.ts';
 import { type Checked, checkAgainstReference } from './reference-check.ts';
 
@@ -137,9 +138,52 @@ describe('reductions of nothing', () => {
     expect([...(await k.sum(k.zeros([0])).floats())]).toEqual([0]);
     expect([...(await k.sum(k.zeros([3, 0]), 1).floats())]).toEqual([0, 0, 0]);
     expect([...(await k.mean(k.zeros([0, 2]), 0, true).floats())]).toEqual([Number.NaN, Number.NaN]);
-    expect(k.amax(k.zeros([3, 0]), 0).shape).toEqual([0]);
-    expect(() => k.amax(k.zeros([3, 0]), 1)).toThrow(/amax: \[3, 0\]/);
   });
+});
+
+describe('NaN', () => {
+  const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+
+  it('passes through what compares: relu, clamp, maximum, minimum', async () => {
+    const x = k.tensor([nan, inf, -inf, 2, -1]);
+    const zero = k.zeros([5]);
+    const expected: [k.Tensor, number[]][] = [
+      [k.relu(x), [nan, inf, 0, 2, 0]],
+      [k.clamp(x, -2, 1), [nan, 1, -2, 1, -1]],
+      [k.maximum(x, zero), [nan, inf, 0, 2, 0]],
+      [k.maximum(zero, x), [nan, inf, 0, 2, 0]],
+      [k.maximum(k.tensor(0), x), [nan, inf, 0, 2, 0]],
+      [k.minimum(x, zero), [nan, 0, -inf, 0, -1]],
+      [k.minimum(zero, x), [nan, 0, -inf, 0, -1]],
+    ];
+    for (const [y, values] of expected) expect([...(await y.data())]).toEqual(values);
+  });
+
+  it('is the largest and the smallest of a row, wherever it stands, in every variant', async () => {
+    for (const { name } of reduceKernel.variants) {
+      device.tuner.force('*', name);
+      for (const length of [3, 4, 300, 1024]) {
+        for (const at of [0, 1, length - 1]) {
+          const numbers = Float32Array.from({ length: 2 * length }, (_, i) => (i === at ? nan : Math.cos(i)));
+          const x = k.tensor(numbers, [2, length]);
+          for (const reduce of [k.amax, k.amin]) {
+            const [first, second] = await reduce(x, 1).data();
+            expect([Number.isNaN(first), Number.isNaN(second)], `${name}, ${at} of ${length}`).toEqual([true, false]);
+            expect(await reduce(x, 0).data()).toSatisfy((y: Float32Array) =>
+              y.every((v, i) => Number.isNaN(v) === (i === at)),
+            );
+          }
+        }
+      }
+    }
+    device.tuner.force('*', undefined);
+  });
+});
+
+it('gives x to the power 0 the gradient 0, also at 0', async () => {
+  const x = k.tensor([0, 2, -1], undefined, { requiresGrad: true });
+  k.backward(k.sum(k.pow(x, 0)));
+  expect([...((await x.grad?.data()) ?? [])].map(Math.abs)).toEqual([0, 0, 0]);
 });
 
 describe('bad input', () => {
@@ -149,12 +193,29 @@ describe('bad input', () => {
     expect(() => k.sum(x, 2)).toThrow(/sum: dimension 2 of a tensor with 2/);
     expect(() => k.clamp(x, 1, 0)).toThrow(/min 1 is not at most max 0/);
     expect(() => k.leakyRelu(x, 0)).toThrow(/negativeSlope is 0/);
-    expect(() => k.relu(k.tensor(Uint8Array.of(1)))).toThrow(/relu: its input is u8/);
-    expect(() => k.add(x, k.tensor(Uint32Array.of(1)))).toThrow(/add: its second operand is u32/);
-    const whole = k.tensor(Int32Array.of(1, 2));
-    expect(() => k.fillInto(whole, 3)).toThrow(/fillInto: its tensor is i32/);
-    expect(() => k.copyInto(k.zeros([2]), whole)).toThrow(/copyInto: its source is i32/);
-    expect(() => k.addInto(whole, k.zeros([2]))).toThrow(/addInto: its target is i32/);
-    expect(() => k.copyInto(k.zeros([2]), k.zeros([3]))).toThrow(/copyInto: \[2\] and \[3\] do not fit/);
+  });
+
+  it('is named where an extreme has nothing to choose from', () => {
+    const empty = k.zeros([0, 3]);
+    expect(() => k.amax(empty, 0)).toThrow(/amax: \[0, 3\] has nothing to choose from/);
+    expect(() => k.amin(empty)).toThrow(/amin: \[0, 3\] has nothing to choose from/);
+    expect(k.amax(empty, 1).shape).toEqual([0]);
+  });
+
+  it('is named where its bits would pass for f32', () => {
+    const [x, bytes, words] = [k.zeros([1, 2, 2, 1]), k.tensor(new Uint8Array(4)), k.tensor(new Int32Array(4))];
+    const [picture, matrix] = [k.reshape(bytes, [1, 2, 2, 1]), k.reshape(words, [2, 2])];
+    expect(() => k.relu(bytes)).toThrow(/relu: its input tensor \[4\] is u8/);
+    expect(() => k.add(x, words)).toThrow(/add: its input tensor \[4\] is i32/);
+    expect(() => k.sum(words)).toThrow(/sum: its input tensor \[4\] is i32/);
+    expect(() => k.mean(bytes)).toThrow(/mean: its input tensor \[4\] is u8/);
+    expect(() => k.matmul(matrix, k.zeros([2, 2]))).toThrow(/matmul: .* is i32/);
+    expect(() => k.conv2d(picture, k.zeros([1, 1, 1, 1]))).toThrow(/conv2d: .* is u8/);
+    expect(() => k.maxPool2d(picture, { kernelSize: 2 })).toThrow(/maxPool2d: .* is u8/);
+    expect(() => k.batchNorm(matrix)).toThrow(/norm: .* is i32/);
+    expect(() => k.copyInto(words, words.detach())).toThrow(/copyInto: its target is i32/);
+    expect(() => k.addInto(k.zeros([4]), words)).toThrow(/addInto: its source is i32/);
+    expect(() => k.fillInto(words, 1)).toThrow(/fillInto: its tensor is i32/);
+    expect(() => k.distanceLoss(matrix, k.zeros([2]), k.zeros([3, 2]))).toThrow(/distanceLoss: its features is i32/);
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as k from '../../engine/node.ts';
+import { maxPoolKernel } from '../../kernels/pool/pool.ts';
 import { expectClose } from '../expect-close.ts';
 import { gradCheck, input, samples } from '../gradcheck.ts';
 
@@ -58,6 +59,25 @@ describe('max pooling with an activation', () => {
       const apart = await passes((x) => k.maxPool2d(before(x), window), channels);
       for (const [i, values] of apart.entries()) expectClose(fused[i], values, { atol: 0, rtol: 0, label: `${i}` });
     }
+  });
+
+  it('gives NaN where a window holds one, and NaN its gradient, in every variant', async () => {
+    for (const { name } of maxPoolKernel.variants) {
+      device.tuner.force('*', name);
+      for (const channels of [1, 4]) {
+        for (const at of [0, 1, 4, 5]) {
+          const numbers = Float32Array.from({ length: 16 * channels }, (_, i) => Math.cos(i));
+          numbers[at * channels] = Number.NaN;
+          const x = k.tensor(numbers, [1, 4, 4, channels], { requiresGrad: true });
+          const y = k.maxPool2d(x, { kernelSize: 2 });
+          const places = [...(await y.floats()).entries()].filter(([, v]) => Number.isNaN(v)).map(([i]) => i);
+          expect(places, `${name}, ${at}`).toEqual([0]);
+          k.backward(y, k.ones(y.shape));
+          expect((await x.grad?.floats())?.[at * channels]).toBe(1);
+        }
+      }
+    }
+    device.tuner.force('*', undefined);
   });
 
   it('refuses an activation that it does not know, and a slope that turns the order round', () => {
