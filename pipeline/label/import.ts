@@ -32,9 +32,10 @@ const rowSchema = z.object({
 
 /** Reads .csv, .jsonl or Label Studio's .json. @throws DataError naming the row at fault. */
 export async function readAnswers(file: string): Promise<AnswerRow[]> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const read = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new DataError(`${file} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
   });
+  const text = read.replace(/^\uFEFF/, ''); // the byte order mark that programs on Windows write
   const extension = extname(file).toLowerCase();
   if (extension === '.json') return fromLabelStudio(text, file);
   if (extension === '.jsonl') {
@@ -52,7 +53,7 @@ export async function readAnswers(file: string): Promise<AnswerRow[]> {
 
 function parseCsv(text: string, file: string): unknown[] {
   try {
-    return parse(text, { columns: true, bom: true, skip_empty_lines: true });
+    return parse(text, { columns: true, skip_empty_lines: true });
   } catch (error) {
     throw new DataError(`${file} is not CSV: ${error instanceof Error ? error.message : error}.`, { cause: error });
   }

@@ -121,6 +121,21 @@ describe('exporting and importing answers', () => {
     });
   });
 
+  it('reads what programs on Windows write: a byte order mark, and carriage returns', async () => {
+    const answers = {
+      'a.csv': 'path,rater,label\r\nhappy/1.png,Ann,happy\r\n',
+      'a.jsonl': '{"path":"happy/1.png","rater":"Ben","label":"happy"}\r\n',
+      'a.json':
+        '[{"data":{"image":"happy/1.png"},"annotations":[{"completed_by":3,"result":[{"type":"choices","value":{"choices":["sad"]}}]}]}]',
+    };
+    const folder = await pictureFolder(paths);
+    for (const [name, text] of Object.entries(answers)) {
+      const file = join(temporaryFolder(), name);
+      writeFileSync(file, `\uFEFF${text}`);
+      expect((await kindergrad('import-labels', folder, file)).text, name).toContain('1 answers added');
+    }
+  });
+
   it('takes all rows or none, and names the one at fault', async () => {
     const folder = await pictureFolder(paths);
     const wrong = {
