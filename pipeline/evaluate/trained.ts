@@ -1,5 +1,5 @@
 /** Using a trained run: on another data set, or on single pictures. */
-import { resolve } from 'node:path';
+import { realpath } from 'node:fs/promises';
 import { ConfigError, DataError } from '../../engine/index.ts';
 import { checkPictures, decodePicture, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
@@ -46,7 +46,7 @@ export async function evaluateRun(
   const { config, network } = trained;
   const read = await readDataSet(folder, { targets: config.targets });
   const data = withClasses(read, config.classes, options.rename ?? new Map());
-  const own = resolve(folder) === resolve(config.data) && !config.overfitOneBatch;
+  const own = !config.overfitOneBatch && (await sameFolder(folder, config.data));
   const { test } = own ? await readSplit(run, data) : { test: data.pictures };
   options.say(
     own
@@ -61,12 +61,19 @@ export async function evaluateRun(
   return evaluate(network, store, checked.pictures, config, line.update).finally(line.finish);
 }
 
+/** Whatever names they go by: over a link, too, the pictures that a run trained on must not count in its test. */
+async function sameFolder(a: string, b: string): Promise<boolean> {
+  const [first, second] = await Promise.all([a, b].map((path) => realpath(path).catch(() => undefined)));
+  return first !== undefined && first === second;
+}
+
 /** The data set with its labels numbered as the run numbers its classes. */
 function withClasses(data: DataSet, classes: readonly string[], rename: ReadonlyMap<string, string>): DataSet {
   const index = data.classes.map((name) => classes.indexOf(rename.get(name) ?? name));
   const unknown = data.classes.filter((_, k) => index[k] < 0);
   if (unknown.length > 0) {
-    throw new ConfigError(`The run knows ${classes.join(', ')}; ${data.folder} has ${unknown.join(', ')}.`, {
+    const found = unknown.map((name) => (rename.has(name) ? `${name}, mapped to ${rename.get(name)}` : name));
+    throw new ConfigError(`The run knows ${classes.join(', ')}; ${data.folder} has ${found.join(', ')}.`, {
       remedy: `Say which class is meant, for example: --map ${unknown[0]}=${classes[0]}`,
     });
   }

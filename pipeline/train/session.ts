@@ -151,7 +151,11 @@ export async function resumeRun(path: string, session: SessionOptions): Promise<
   trainer.restore(checkpoint);
   const run = await RunFolder.resume(path, position.step);
   await run.log({ event: 'resume', step: position.step, epoch: position.epoch, device: trainer.deviceName });
-  session.say(`${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`);
+  session.say(
+    position.epoch < config.epochs
+      ? `${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`
+      : `${path} has done its ${config.epochs} epochs; what is left is the test`,
+  );
   const store = pictureStore(decodedSize(config));
   return execute(run, trainer, { data: { ...data, skipped: split.skipped }, split, store, config }, position, session);
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { classifierConfig, classifierPlan } from '../../models/index.ts';
+import { main } from '../../pipeline/cli.ts';
 import { evaluateRun, openTrained, predictFiles } from '../../pipeline/evaluate/trained.ts';
 import { loadCheckpoint } from '../../pipeline/run/checkpoint.ts';
 import { readEvents } from '../../pipeline/run/folder.ts';
@@ -133,10 +134,15 @@ describe('a run', () => {
     const held = await evaluateRun(whole, trained, data, { say: own.options.say });
     const tested = (await readEvents(whole)).find(({ event }) => event === 'test');
     expect(held.all.accuracy).toBe(tested?.accuracy);
+    await symlink(data, join(folder, 'link to data'));
+    const linked = await evaluateRun(whole, trained, join(folder, 'link to data'), own.options);
+    expect(linked.all.total).toBe(held.all.total);
     const other = join(folder, 'other');
     await cp(join(data, 'normal'), join(other, 'neutral'), { recursive: true });
     await cp(join(data, 'happy'), join(other, 'happy'), { recursive: true });
     await expect(evaluateRun(whole, trained, other, own.options)).rejects.toThrow(/has neutral/);
+    const misspelt = { rename: new Map([['neutral', 'normall']]), say: own.options.say };
+    await expect(evaluateRun(whole, trained, other, misspelt)).rejects.toThrow(/neutral, mapped to normall/);
     const renamed = await evaluateRun(whole, trained, other, {
       rename: new Map([['neutral', 'normal']]),
       say: own.options.say,
@@ -152,6 +158,20 @@ describe('a run', () => {
       'cannot be read (it does not exist)',
     ]);
     trained.network.dispose();
+  });
+
+  test('its predictions can be written into a folder that is not there yet', async () => {
+    const csv = join(folder, 'new folder', 'predictions.csv');
+    expect(await main(['evaluate', whole, '--data', data, '--csv', csv])).toBe(0);
+    expect(await readFile(csv, 'utf8')).toMatch(/^path,subject,label,predicted,p_happy,p_normal,p_sad\n/);
+  });
+
+  test('that is finished says so when it is resumed', async () => {
+    const done = join(folder, 'done');
+    await cp(whole, done, { recursive: true });
+    const { said, options } = session();
+    await resumeRun(done, options);
+    expect(said[0]).toBe(`${done} has done its 2 epochs; what is left is the test`);
   });
 
   test('that diverges stops, says so, and keeps the last good checkpoint', async () => {
