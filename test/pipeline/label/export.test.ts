@@ -148,7 +148,9 @@ describe('exporting and importing answers', () => {
         'path,rater,label\nhappy/1.png,Ann,angry\n',
         '"angry" is not one of happy, sad, normal, error',
       ],
-      'a missing column': ['path,label\nhappy/1.png,sad\n', 'row 1: rater:'],
+      'a missing column': ['path,label\nhappy/1.png,sad\n', 'has no column "rater"; its first line is: path,label'],
+      'columns separated by semicolons': ['path;rater;label\r\nhappy/1.png;Ann;sad\r\n', 'no column "path"'],
+      'a name that cannot be': ['path,rater,label\nhappy/1.png,Ann,sad\nsad/1.png,<Ben>,sad\n', 'A name has 1 to 40'],
       'a rater twice': [
         'path,rater,label\nhappy/1.png,Ann,sad\nhappy/1.png,Ann,happy\n',
         'second answer of that rater',
@@ -164,6 +166,7 @@ describe('exporting and importing answers', () => {
       expect(text, what).toContain(message);
     }
     expect(answerRows(await historyOnDisk(folder))).toEqual([]);
+    expect((await historyOnDisk(folder)).raters).toEqual([]);
     expect(existsSync(join(folder, 'manifest.jsonl'))).toBe(false);
     expect((await kindergrad('import-labels', folder, join(folder, 'ünïcode.png'))).text).toContain(
       'no kind that can be imported',
