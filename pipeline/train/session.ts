@@ -157,7 +157,10 @@ export async function resumeRun(path: string, session: SessionOptions): Promise<
       : `${path} has done its ${config.epochs} epochs; what is left is the test`,
   );
   const store = pictureStore(decodedSize(config));
-  return execute(run, trainer, { data: { ...data, skipped: split.skipped }, split, store, config }, position, session);
+  const unreadable = new Set(split.skipped.map(({ name }) => name));
+  const pictures = data.pictures.filter(({ name }) => !unreadable.has(name));
+  const readable = { ...data, pictures, skipped: split.skipped };
+  return execute(run, trainer, { data: readable, split, store, config }, position, session);
 }
 
 async function execute(

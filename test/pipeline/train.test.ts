@@ -174,6 +174,19 @@ describe('a run', () => {
     expect(said[0]).toBe(`${done} has done its 2 epochs; what is left is the test`);
   });
 
+  test('whose pictures are damaged in part counts the same ones when it is resumed', async () => {
+    const flawed = join(folder, 'flawed');
+    await cp(data, flawed, { recursive: true });
+    await rm(join(flawed, 'manifest.jsonl'));
+    await writeFile(join(flawed, 'happy', 'nobody.png'), 'no picture');
+    const run = join(folder, 'flawed run');
+    await beginRun({ ...small(), data: flawed, epochs: 1 }, run, session().options);
+    const subjects = async () => /\d+ subjects/.exec(await readFile(join(run, 'report.html'), 'utf8'))?.[0];
+    const before = await subjects();
+    await resumeRun(run, session().options);
+    expect(await subjects()).toBe(before);
+  });
+
   test('that diverges stops, says so, and keeps the last good checkpoint', async () => {
     const bad = join(folder, 'diverging');
     await cp(whole, bad, { recursive: true });
