@@ -233,7 +233,8 @@ async function openOutput(input: string, output: string, folder: string, options
   const shard = run.shard ? { shard: run.shard } : {};
   const write = (complete: boolean) =>
     writeIfChanged(path, `${JSON.stringify({ ...shard, complete, options }, undefined, 2)}\n`);
-  if (!run.dryRun) await removeLeftovers(folder);
+  // Only where prepare has been before: whatever else is called like that belongs to somebody else.
+  if (text !== undefined && !run.dryRun) await removeLeftovers(folder);
   // First of all files, so that a folder with anything in it is known to be ours.
   if (text === undefined && !run.dryRun) await write(false);
   return { write };

@@ -160,6 +160,14 @@ describe('good photographs', () => {
     await expect(run(input, other)).rejects.toThrow('not made by prepare');
   });
 
+  it('removes nothing from a folder in which it has not been before', async () => {
+    const shared = join(folder, 'shared');
+    await mkdir(join(shared, 'work'), { recursive: true });
+    await writeFile(join(shared, 'work', 'notes.123.tmp'), 'somebody else’s');
+    await run(samplePath(1), shared);
+    expect(await readFile(join(shared, 'work', 'notes.123.tmp'), 'utf8')).toBe('somebody else’s');
+  });
+
   it('refuses a batch of no pictures, which no detector would ever finish', async () => {
     const { status, stderr } = await kindergrad(['prepare', input, join(folder, 'no batch'), '--batch', '0']);
     expect(status).toBe(1);
