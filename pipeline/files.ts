@@ -12,6 +12,8 @@ const reasons: Record<string, string> = {
   EPERM: 'permission is denied',
   ENOTDIR: 'a part of the path is a file, not a folder',
   ENOENT: 'it does not exist',
+  EEXIST: 'a file of that name is in the way',
+  ENAMETOOLONG: 'the name is too long',
   EISDIR: 'it is a folder, not a file',
 };
 
@@ -54,7 +56,26 @@ export async function writeFileAtomic(
 }
 
 /**
- * Adds values to a file of one JSON value a line, flushed to the disk, after removing the torn line that a kill may have
+ * The lines of a text of one JSON object a line, without the byte order mark that some editors write. What follows the
+ * last newline is a line when it is a whole object, since people and other tools leave that newline out; else it is what
+ * a kill left of one, and dropped.
+ */
+export function jsonLines(text: string): string[] {
+  const lines = text.replace(/^\uFEFF/, '').split('\n');
+  if (!isWhole(lines.at(-1) ?? '')) lines.pop();
+  return lines;
+}
+
+function isWhole(line: string): boolean {
+  try {
+    return typeof JSON.parse(line) === 'object'; // no part of an object is JSON, but part of a number is
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Adds objects to a file of one JSON object a line, flushed to the disk, after removing the torn line that a kill may have
  * left at its end. When it fails, with the system's error, what was there before stays.
  */
 export async function appendLines(path: string, values: readonly unknown[]): Promise<void> {
@@ -63,10 +84,18 @@ export async function appendLines(path: string, values: readonly unknown[]): Pro
     const { size } = await file.stat();
     const last = Buffer.alloc(1);
     if (size > 0) await file.read(last, 0, 1, size - 1);
-    const whole = size > 0 && last.toString() !== '\n' ? (await readFile(path)).lastIndexOf('\n') + 1 : size;
+    const bytes = size > 0 && last.toString() !== '\n' ? await readFile(path) : Buffer.alloc(0);
+    const start = bytes.lastIndexOf('\n') + 1;
+    const unended = isWhole(
+      bytes
+        .subarray(start)
+        .toString()
+        .replace(/^\uFEFF/, ''),
+    );
+    const whole = bytes.length > 0 && !unended ? start : size;
     if (whole < size) await file.truncate(whole);
     try {
-      await file.writeFile(values.map((value) => `${JSON.stringify(value)}\n`).join(''));
+      await file.writeFile((unended ? '\n' : '') + values.map((value) => `${JSON.stringify(value)}\n`).join(''));
       await file.datasync();
     } catch (error) {
       await file.truncate(whole).catch(() => undefined);
@@ -78,7 +107,7 @@ export async function appendLines(path: string, values: readonly unknown[]): Pro
 }
 
 /**
- * The values of such a file, without a last line torn by a kill; none when there is no file.
+ * The objects of such a file, without a last line torn by a kill; none when there is no file.
  * @throws DataError naming the line that is not JSON.
  */
 export async function readLines(path: string): Promise<unknown[]> {
@@ -86,9 +115,7 @@ export async function readLines(path: string): Promise<unknown[]> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw new DataError(`${path} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
   });
-  const lines = text.split('\n');
-  lines.pop(); // what follows the last newline: nothing, or the torn line of a killed writer
-  return lines.map((line, index) => {
+  return jsonLines(text).map((line, index) => {
     try {
       return JSON.parse(line) as unknown;
     } catch (error) {

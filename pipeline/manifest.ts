@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../engine/errors.ts';
-import { appendLines, fileErrorReason, writeFileAtomic } from './files.ts';
+import { appendLines, fileErrorReason, jsonLines, writeFileAtomic } from './files.ts';
 
 export const manifestName = 'manifest.jsonl';
 
@@ -65,10 +65,8 @@ export async function readManifest(folder: string): Promise<ManifestRow[] | unde
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new DataError(`${path} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
   }
-  const lines = text.split('\n');
-  lines.pop(); // what follows the last newline: nothing, or the torn line of a killed writer
   const rows: ManifestRow[] = [];
-  for (const [index, line] of lines.entries()) {
+  for (const [index, line] of jsonLines(text).entries()) {
     if (line.trim() !== '') rows.push(parseRow(line, `${path} line ${index + 1}`));
   }
   return rows;

@@ -7,6 +7,18 @@ export function wholeNumber(text: string): number {
   return Number(text);
 }
 
+/** A whole number from 1. */
+export function oneOrMore(text: string): number {
+  if (wholeNumber(text) === 0) throw new InvalidArgumentError('A whole number from 1 is needed.');
+  return Number(text);
+}
+
+/** The number of a port to listen on; 0 lets the system choose. */
+export function portNumber(text: string): number {
+  if (wholeNumber(text) > 65_535) throw new InvalidArgumentError('A port has a number from 0 to 65535.');
+  return Number(text);
+}
+
 export function positiveNumber(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value) || value <= 0)

@@ -43,7 +43,7 @@ export function progress(label: string, output: ProgressOutput = process.stderr)
       shownAt = now;
       const speed = (done - first.done) / (now - first.at);
       const left = done < total && speed > 0 ? `${formatDuration((total - done) / speed / 1000)} left` : '';
-      const share = `${Math.floor((100 * done) / total)} %`;
+      const share = `${total === 0 ? 100 : Math.floor((100 * done) / total)} %`;
       show([label, share, `${done}/${total}`, detail, left].filter(Boolean).join('  '));
     },
     finish() {

@@ -47,11 +47,19 @@ export const ganPresetNames = Object.keys(ganPresets) as GanPreset[];
 
 /**
  * The options of the run at `path`: those it was begun with, or the ones asked for where nothing was begun.
- * @throws ConfigError when it is a run between other classes, or on another data set.
+ * @throws ConfigError when an option is out of range, or it is a run between other classes, or on another data set.
  */
 export async function ganConfigOf(path: string, asked: GanRunConfig): Promise<GanRunConfig> {
   const file = join(path, 'config.json');
-  if (!existsSync(file)) return asked;
+  if (!existsSync(file)) {
+    // What is written must be readable again: else one wrong option would bar the folder to every later call.
+    const result = ganRunSchema.safeParse(asked);
+    if (result.success) return asked;
+    const [issue] = result.error.issues;
+    throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}.`, {
+      remedy: 'See --help for what the options mean.',
+    });
+  }
   const config = await readRunConfig(path, ganRunSchema);
   if (config.from !== asked.from || config.to !== asked.to) {
     throw new ConfigError(`${path} holds a run from ${config.from} to ${config.to}.`, {

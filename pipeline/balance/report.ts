@@ -48,7 +48,7 @@ export async function writeBalanceReport(out: string, data: DataSet): Promise<st
   const body = [
     '<h1>Balanced classes</h1>',
     '<p>Losses do not tell how good generated pictures are: look at them. They are marked in the manifest; they train, and enter a test only when asked.</p>',
-    `<table><tr><th>class</th><th>real</th><th>generated</th><th>all</th></tr>${counts.join('')}</table>`,
+    `<div class="scroll" tabindex="0" role="region" aria-label="Pictures by class"><table><tr><th>class</th><th>real</th><th>generated</th><th>all</th></tr>${counts.join('')}</table></div>`,
     ...(await Promise.all(chapters.map(chapter))),
     sliderScript,
   ];
@@ -167,7 +167,7 @@ function fromWhom(kept: readonly Made[]): string {
     return `<tr>${cells}${figures.map((figure) => `<td>${figure}</td>`).join('')}</tr>`;
   });
   const rest = kept.length - rows.length;
-  return `<details><summary>Which pictures are generated, and from whom</summary><table class="list"><tr><th>picture</th><th>made from</th><th>subject</th><th>discriminator</th><th>SSIM</th><th>classifier</th></tr>${rows.join('')}</table>${rest > 0 ? `<p>${rest} more are in manifest.jsonl.</p>` : ''}</details>`;
+  return `<details><summary>Which pictures are generated, and from whom</summary><div class="scroll" tabindex="0" role="region" aria-label="Generated pictures"><table class="list"><tr><th>picture</th><th>made from</th><th>subject</th><th>discriminator</th><th>SSIM</th><th>classifier</th></tr>${rows.join('')}</table></div>${rest > 0 ? `<p>${rest} more are in manifest.jsonl.</p>` : ''}</details>`;
 }
 
 function curve(events: readonly RunEvent[], names: readonly string[]): string {

@@ -75,7 +75,8 @@ function withClasses(data: DataSet, classes: readonly string[], rename: Readonly
   const index = data.classes.map((name) => classes.indexOf(rename.get(name) ?? name));
   const unknown = data.classes.filter((_, k) => index[k] < 0);
   if (unknown.length > 0) {
-    throw new ConfigError(`The run knows ${classes.join(', ')}; ${data.folder} has ${unknown.join(', ')}.`, {
+    const found = unknown.map((name) => (rename.has(name) ? `${name}, mapped to ${rename.get(name)}` : name));
+    throw new ConfigError(`The run knows ${classes.join(', ')}; ${data.folder} has ${found.join(', ')}.`, {
       remedy: `Say which class is meant, for example: --map ${unknown[0]}=${classes[0]}`,
     });
   }

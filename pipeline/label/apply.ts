@@ -82,11 +82,11 @@ export function labelled(rows: readonly ManifestRow[], summary: Pick<Summary, 'l
   const byPath = new Map(summary.pictures.map((picture) => [picture.path, picture]));
   const known = rows.map((row) => {
     const picture = row.path === null ? undefined : byPath.get(row.path);
-    if (!picture) return row;
-    byPath.delete(picture.path);
-    return withVotes(row, picture, summary.labels);
+    return picture ? withVotes(row, picture, summary.labels) : row;
   });
-  const added = [...byPath.values()].map((picture) => withVotes({ path: picture.path }, picture, summary.labels));
+  const listed = new Set(rows.map(({ path }) => path));
+  const unlisted = [...byPath.values()].filter(({ path }) => !listed.has(path));
+  const added = unlisted.map((picture) => withVotes({ path: picture.path }, picture, summary.labels));
   return [...known, ...added];
 }
 

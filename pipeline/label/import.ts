@@ -32,9 +32,10 @@ const rowSchema = z.object({
 
 /** Reads .csv, .jsonl or Label Studio's .json. @throws DataError naming the row at fault. */
 export async function readAnswers(file: string): Promise<AnswerRow[]> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+  const read = await readFile(file, 'utf8').catch((error: unknown) => {
     throw new DataError(`${file} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
   });
+  const text = read.replace(/^\uFEFF/, ''); // the byte order mark that programs on Windows write
   const extension = extname(file).toLowerCase();
   if (extension === '.json') return fromLabelStudio(text, file);
   if (extension === '.jsonl') {
@@ -51,11 +52,18 @@ export async function readAnswers(file: string): Promise<AnswerRow[]> {
 }
 
 function parseCsv(text: string, file: string): unknown[] {
+  let rows: Record<string, string>[];
   try {
-    return parse(text, { columns: true, bom: true, skip_empty_lines: true });
+    rows = parse(text, { columns: true, skip_empty_lines: true });
   } catch (error) {
     throw new DataError(`${file} is not CSV: ${error instanceof Error ? error.message : error}.`, { cause: error });
   }
+  const [first = {}] = rows;
+  const missing = rows.length === 0 ? undefined : ['path', 'rater', 'label'].find((name) => !(name in first));
+  if (missing === undefined) return rows;
+  throw new DataError(`${file} has no column "${missing}"; its first line is: ${Object.keys(first).join(',')}`, {
+    remedy: 'Columns are separated by commas; path, rater and label are needed, in any order.',
+  });
 }
 
 function checkRow(read: () => unknown, where: string): AnswerRow {
@@ -85,6 +93,7 @@ export interface ImportOutcome {
 export function importAnswers(store: LabelStore, rows: readonly AnswerRow[]): ImportOutcome {
   const find = pictureFinder(store);
   const { labels } = store.settings;
+  const seen = new Set<string>();
   const checked = rows.map((row, index) => {
     const where = `Row ${index + 1} (${row.path}, ${row.rater}, ${row.label})`;
     if (!labels.includes(row.label)) {
@@ -92,21 +101,25 @@ export function importAnswers(store: LabelStore, rows: readonly AnswerRow[]): Im
         remedy: 'Rename the label in the file, or set the classes first with `npx kindergrad label --classes`.',
       });
     }
-    return { row, where, picture: find(row.path, where) };
-  });
-  const seen = new Set<string>();
-  let known = 0;
-  let answered = 0;
-  const acts = checked.flatMap(({ row, where, picture }) => {
-    const rater = addRater(store, row.rater, where);
-    const slot: Slot = { picture, round: row.round === 2 ? 2 : 1, repeat: row.repeat === 1 ? 1 : 0 };
-    const key = `${rater.id}/${slotKey(slot)}`;
+    const name = raterName(store, row.rater, where);
+    const slot: Slot = {
+      picture: find(row.path, where),
+      round: row.round === 2 ? 2 : 1,
+      repeat: row.repeat === 1 ? 1 : 0,
+    };
+    const key = `${name.toLowerCase()}/${slotKey(slot)}`;
     if (seen.has(key)) {
       throw new DataError(`${where} is the second answer of that rater for that picture in this file.`, {
         remedy: 'Keep one of them.',
       });
     }
     seen.add(key);
+    return { row, name, slot };
+  });
+  let known = 0;
+  let answered = 0;
+  const acts = checked.flatMap(({ row, name, slot }) => {
+    const rater = store.addRater(name); // only now, so that a file with a row at fault leaves no rater behind
     const act = `import-${createHash('sha256')
       .update(JSON.stringify([row.rater, row.path, row.round, row.repeat, row.label, row.at]))
       .digest('hex')
@@ -120,9 +133,9 @@ export function importAnswers(store: LabelStore, rows: readonly AnswerRow[]): Im
   return { added: store.importActs(acts), known, answered };
 }
 
-function addRater(store: LabelStore, name: string, where: string) {
+function raterName(store: LabelStore, name: string, where: string): string {
   try {
-    return store.addRater(name);
+    return store.raterName(name);
   } catch (error) {
     if (error instanceof Refusal) throw new DataError(`${where}: ${error.message}`, { cause: error });
     throw error;

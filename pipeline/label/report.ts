@@ -19,10 +19,10 @@ function outcome({ status, classes, pictures, markedTwice, minVotes }: Summary):
     ['second round', status['second round'], 'tied: the same raters mark them a second time'],
     ['incomplete', status.incomplete, `fewer than ${plural(minVotes, 'vote')}`],
   ];
-  return `<section><h2>Labels</h2>
+  return `<section><h2>Labels</h2>${scrolling('Labels')}
 <table><thead><tr><th scope="col">Outcome</th><th scope="col" class="number">Pictures</th><th scope="col" class="number">Share</th><th scope="col"><span class="visually-hidden">Meaning</span></th></tr></thead><tbody>
 ${rows.map(([name, count, note]) => `<tr><th scope="row">${escapeHtml(name)}</th><td class="number">${count}</td><td class="number">${percent(count / all)}</td><td class="note">${escapeHtml(note)}</td></tr>`).join('\n')}
-</tbody></table>
+</tbody></table></div>
 <p class="note">${plural(all, 'picture')}; ${markedTwice} of them marked twice.</p></section>`;
 }
 
@@ -36,12 +36,15 @@ function agreement({ agreement: a, bootstrap }: Summary): string {
     bootstrap.replicates > 0
       ? `95 % percentile intervals from ${bootstrap.replicates} resamples of ${plural(bootstrap.units, bootstrap.unit)}.`
       : '';
-  return `<section><h2>Agreement</h2>
+  return `<section><h2>Agreement</h2>${scrolling('Agreement')}
 <table><thead><tr><th scope="col">Statistic</th><th scope="col" class="number">Value</th><th scope="col" class="number">95 % interval</th></tr></thead><tbody>
 ${rows.map(([name, e, format]) => `<tr><th scope="row">${name}</th><td class="number">${format(e.value)}</td><td class="number">${interval(e, format)}</td></tr>`).join('\n')}
-</tbody></table>
+</tbody></table></div>
 <p class="note">From the first round: ${plural(a.ratings, 'answer')}; ${plural(a.pictures, 'picture')} with two or more. ${how}</p></section>`;
 }
+
+/** Around a table that a narrow window scrolls by itself, also with the keyboard, instead of with the whole page. */
+const scrolling = (name: string) => `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(name)}">`;
 
 function pairs({ pairs: list, raters: all }: Summary): string {
   if (list.length === 0) return '';
@@ -54,7 +57,7 @@ function pairs({ pairs: list, raters: all }: Summary): string {
     const title = `${a} and ${b}: ${plural(n, 'picture')}, ${percent(observed)} the same, κ ${decimal(kappa.value)} ${interval(kappa, decimal)}`;
     return `<td class="number ${shade(kappa.value)}" title="${escapeHtml(title)}">${decimal(kappa.value)}<small>${interval(kappa, decimal)}</small></td>`;
   };
-  return `<section><h2>Cohen’s κ of every pair</h2><div class="scroll" tabindex="0" role="region" aria-label="Cohen’s κ of every pair">
+  return `<section><h2>Cohen’s κ of every pair</h2>${scrolling('Cohen’s κ of every pair')}
 <table class="matrix"><thead><tr><td></td>${names.map((name) => `<th scope="col">${escapeHtml(name)}</th>`).join('')}</tr></thead><tbody>
 ${names.map((a) => `<tr><th scope="row">${escapeHtml(a)}</th>${names.map((b) => cell(a, b)).join('')}</tr>`).join('\n')}
 </tbody></table></div></section>`;
@@ -64,7 +67,7 @@ function raters({ raters: list, labels }: Summary): string {
   if (list.length === 0) return '<section><h2>Raters</h2><p>Nobody has answered yet.</p></section>';
   const row = (r: RaterSummary) =>
     `<tr><th scope="row">${escapeHtml(r.name)}</th><td class="number">${r.answers[0]}</td><td class="number">${r.answers[1]}</td><td class="number">${r.undone}</td><td class="number">${Number.isNaN(r.medianSeconds) ? '–' : `${r.medianSeconds.toFixed(1)} s`}</td><td class="number">${percent(r.withMajority)}</td><td class="number">${r.repeats.n === 0 ? '–' : `${percent(r.repeats.observed)} of ${r.repeats.n}, κ ${decimal(r.repeats.kappa)}`}</td></tr>`;
-  return `<section><h2>Raters</h2><div class="scroll" tabindex="0" role="region" aria-label="Raters">
+  return `<section><h2>Raters</h2>${scrolling('Raters')}
 <table><thead><tr><th scope="col">Rater</th><th scope="col" class="number">Answers</th><th scope="col" class="number">Second round</th><th scope="col" class="number">Undone</th><th scope="col" class="number">Median time</th><th scope="col" class="number">As the majority</th><th scope="col" class="number">Same answer on repeats</th></tr></thead><tbody>
 ${list.map(row).join('\n')}
 </tbody></table></div>
@@ -77,9 +80,9 @@ function confusion({ name, confusion: table }: RaterSummary, labels: readonly st
     const total = row.reduce((a, b) => a + b, 0);
     return row.map((n) => `<td class="number ${total > 0 ? shade(n / total) : ''}">${n}</td>`).join('');
   };
-  return `<table class="matrix"><caption>${escapeHtml(name)}</caption><thead><tr><td></td>${labels.map((l) => `<th scope="col">${escapeHtml(l)}</th>`).join('')}</tr></thead><tbody>
+  return `${scrolling(`${name} against the majority`)}<table class="matrix"><caption>${escapeHtml(name)}</caption><thead><tr><td></td>${labels.map((l) => `<th scope="col">${escapeHtml(l)}</th>`).join('')}</tr></thead><tbody>
 ${table.map((row, k) => `<tr><th scope="row">${escapeHtml(labels[k] ?? '')}</th>${cells(row)}</tr>`).join('\n')}
-</tbody></table>`;
+</tbody></table></div>`;
 }
 
 function disputed({ disputed: list, labels }: Summary, picture: PictureAttributes): string {

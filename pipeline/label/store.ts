@@ -96,17 +96,23 @@ export class LabelStore {
     return this.raterByName.get(name.toLowerCase());
   }
 
-  /** The rater of this name, who is added when new. */
-  addRater(name: string): Rater {
+  /** The name as it is kept. @throws Refusal when it can be no rater's. */
+  raterName(name: string): string {
     const clean = name.normalize('NFC').trim().replace(/\s+/g, ' ');
-    const known = this.findRater(clean);
-    if (known) return known;
     if (!/^[\p{L}\p{N}][\p{L}\p{N}\p{M} ._@+'-]{0,39}$/u.test(clean)) {
       throw new Refusal(
         422,
         'A name has 1 to 40 letters, digits, spaces or . _ - @ + and starts with a letter or digit.',
       );
     }
+    return clean;
+  }
+
+  /** The rater of this name, who is added when new. */
+  addRater(name: string): Rater {
+    const clean = this.raterName(name);
+    const known = this.findRater(clean);
+    if (known) return known;
     if (this.raterByName.size >= largestRaterCount)
       throw new Refusal(422, `There are ${largestRaterCount} raters already.`);
     const { lastInsertRowid } = this.database.run('INSERT INTO rater (name, joined) VALUES (?, ?)', [clean, now()]);

@@ -68,9 +68,15 @@ export async function prepare(
   const start = performance.now();
   const folder = run.shard ? join(output, shardFolder(run.shard)) : output;
   const dryRun = run.dryRun ?? false;
+  // Before the output is made: a misspelt input must not leave a folder behind that holds the next call to these options.
+  const found = await walk(input, output);
+  if (found.files.length + found.problems.length === 0) {
+    throw new DataError(`${input} holds no file.`, {
+      remedy: 'Give the folder that holds the photographs and videos.',
+    });
+  }
   const settings = await openOutput(input, output, folder, options, run);
   const journal = await Journal.open(folder, dryRun);
-  const found = await walk(input, output);
   const clock = new StageClock();
   const queue = new DetectionQueue(run.detector, run.batchSize ?? 8);
   let pictures = 0;
@@ -212,15 +218,23 @@ async function openOutput(input: string, output: string, folder: string, options
   }
   if (!run.dryRun) {
     await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-      throw new DataError(`${folder} cannot be made: ${fileErrorReason(error)}.`, { cause: error });
+      throw new DataError(`${folder} cannot be made: ${fileErrorReason(error)}.`, {
+        remedy: 'Name another output folder.',
+        cause: error,
+      });
     });
     const [from, to] = await Promise.all([realpath(input).catch(() => input), realpath(output)]);
-    if (from === to) throw new ConfigError('The input and the output are the same folder.');
+    if (from === to) {
+      throw new ConfigError(`The input and the output are the same folder, ${to}.`, {
+        remedy: 'Name another output folder; it may lie inside the input.',
+      });
+    }
   }
   const shard = run.shard ? { shard: run.shard } : {};
   const write = (complete: boolean) =>
     writeIfChanged(path, `${JSON.stringify({ ...shard, complete, options }, undefined, 2)}\n`);
-  if (!run.dryRun) await removeLeftovers(folder);
+  // Only where prepare has been before: whatever else is called like that belongs to somebody else.
+  if (text !== undefined && !run.dryRun) await removeLeftovers(folder);
   // First of all files, so that a folder with anything in it is known to be ours.
   if (text === undefined && !run.dryRun) await write(false);
   return { write };

@@ -32,7 +32,10 @@ export interface Found {
  */
 export async function walk(root: string, except?: string): Promise<Found> {
   const info = await stat(root).catch((error: unknown) => {
-    throw new DataError(`${root} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
+    throw new DataError(`${root} cannot be read: ${fileErrorReason(error)}.`, {
+      remedy: 'Give the folder that holds the photographs and videos, or one of them.',
+      cause: error,
+    });
   });
   if (info.isFile()) return { files: [{ path: root, source: basename(root), bytes: info.size }], problems: [] };
   if (!info.isDirectory()) throw new DataError(`${root} is neither a file nor a folder.`);

@@ -111,7 +111,7 @@ function confusion(classes: readonly string[], metrics: Metrics): string {
     });
     return `<tr><th>${html(classes[k])}</th>${cells.join('')}</tr>`;
   });
-  return `<table class="confusion"><caption>True class down, prediction across</caption><tr><td></td>${head}</tr>${rows.join('')}</table>`;
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Confusion matrix"><table class="confusion"><caption>True class down, prediction across</caption><tr><td></td>${head}</tr>${rows.join('')}</table></div>`;
 }
 
 function perClass(classes: readonly string[], metrics: Metrics): string {
@@ -120,7 +120,7 @@ function perClass(classes: readonly string[], metrics: Metrics): string {
       `<tr><th>${html(classes[k])}</th>${[m.support, ...figuresOf(m, percent)].map((cell) => `<td>${cell}</td>`).join('')}</tr>`,
   );
   const { recall, precision, f1 } = metrics.macro;
-  return `<table><caption>Per class</caption><tr><td></td><th>pictures</th><th>recall</th><th>precision</th><th>F1</th></tr>${rows.join('')}<tr><th>mean</th><td></td><td>${percent(recall)}</td><td>${percent(precision)}</td><td>${percent(f1)}</td></tr></table>`;
+  return `<div class="scroll" tabindex="0" role="region" aria-label="Per class"><table><caption>Per class</caption><tr><td></td><th>pictures</th><th>recall</th><th>precision</th><th>F1</th></tr>${rows.join('')}<tr><th>mean</th><td></td><td>${percent(recall)}</td><td>${percent(precision)}</td><td>${percent(f1)}</td></tr></table></div>`;
 }
 
 /** Mistakes first, the surest ones in front: they teach the most. Then pictures that were told apart. */
@@ -163,6 +163,6 @@ h1{font-size:1.6rem;margin:0 0 1rem}h2{margin:2.5rem 0 .8rem;border-bottom:1px s
 .charts,.tables,.grid{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
 figure{margin:0}.charts figure{flex:1 1 460px;max-width:640px}.charts svg{width:100%;height:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}caption{text-align:left;padding-bottom:.4rem}
-th,td{padding:.35rem .8rem;border:1px solid var(--line);text-align:right}th{font-weight:600}
+th,td{padding:.35rem .8rem;border:1px solid var(--line);text-align:right;white-space:nowrap}th{font-weight:600}.scroll{overflow-x:auto;max-width:100%}
 .tables{gap:3rem}.grid figure{width:112px}.grid img{width:112px;height:112px;border-radius:6px;display:block}
 figcaption{font-size:.75rem;line-height:1.35;padding-top:.25rem}.charts img{max-width:100%}pre{overflow:auto;font-size:.8rem}`;

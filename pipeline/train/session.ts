@@ -153,9 +153,16 @@ export async function resumeRun(path: string, session: SessionOptions): Promise<
   if (checkpoint) trainer.restore(checkpoint);
   const run = await RunFolder.resume(path, position);
   await run.log({ event: 'resume', step: position.step, epoch: position.epoch, device: trainer.deviceName });
-  session.say(`${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`);
+  session.say(
+    position.epoch < config.epochs
+      ? `${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`
+      : `${path} has done its ${config.epochs} epochs; what is left is the test`,
+  );
   const store = pictureStore(decodedSize(config));
-  return execute(run, trainer, { data: { ...data, skipped: split.skipped }, split, store, config }, position, session);
+  const unreadable = new Set(split.skipped.map(({ name }) => name));
+  const pictures = data.pictures.filter(({ name }) => !unreadable.has(name));
+  const readable = { ...data, pictures, skipped: split.skipped };
+  return execute(run, trainer, { data: readable, split, store, config }, position, session);
 }
 
 async function execute(

@@ -3,7 +3,7 @@ import { Option } from 'commander';
 import { cycleGanConfig } from '../../models/index.ts';
 import { type GanPreset, ganPresetNames, ganPresets } from '../balance/config.ts';
 import { interruptible } from '../interrupt.ts';
-import { atLeastOne, nonNegativeNumber, positiveNumber, upToOne, wholeNumber } from '../options.ts';
+import { atLeastOne, nonNegativeNumber, portNumber, positiveNumber, upToOne, wholeNumber } from '../options.ts';
 import type { Verb } from './index.ts';
 
 interface Flags {
@@ -81,7 +81,7 @@ export const balance: Verb = (program) => {
       ),
     )
     .option('--review', 'choose by hand instead, on a page in the browser: source and picture side by side')
-    .option('--port <n>', 'port of that page; 0 takes any free one', wholeNumber, 4142)
+    .option('--port <n>', 'port of that page; 0 takes any free one', portNumber, 4142)
     .addHelpText(
       'after',
       `

@@ -1,8 +1,8 @@
-import { writeFile } from 'node:fs/promises';
 import { Option } from 'commander';
 import { stringify } from 'csv-stringify/sync';
 import { ConfigError } from '../../engine/index.ts';
 import { type Evaluation, formatEvaluation } from '../evaluate/evaluation.ts';
+import { writeFileAtomic } from '../files.ts';
 import type { CheckpointName } from '../run/checkpoint.ts';
 import type { Verb } from './index.ts';
 
@@ -42,7 +42,7 @@ Examples:
       const { classes, model } = trained.config;
       const evaluation = await evaluateRun(run, trained, flags.data, { rename, say: (line) => console.log(line) });
       console.log(formatEvaluation(`${model}, ${trained.checkpoint}`, classes, evaluation));
-      if (flags.csv) await writeFile(flags.csv, toCsv(classes, evaluation));
+      if (flags.csv) await writeFileAtomic(flags.csv, toCsv(classes, evaluation));
       trained.network.dispose();
     });
 };

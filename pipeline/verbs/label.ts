@@ -4,8 +4,9 @@ import { answersFolder } from '../label/history.ts';
 import { describeLeftOut, listPictures } from '../label/pictures.ts';
 import { isOwnMachine, serveLabels } from '../label/server.ts';
 import { LabelStore } from '../label/store.ts';
-import { share, wholeNumber } from '../options.ts';
+import { portNumber, share, wholeNumber } from '../options.ts';
 import { plural } from '../plural.ts';
+import { Refusal } from '../studio/refusal.ts';
 import type { Verb } from './index.ts';
 
 interface Options {
@@ -19,7 +20,12 @@ interface Options {
   newTokens?: boolean;
 }
 
-export const names = (text: string) => text.split(',').map((name) => name.trim());
+/** Names separated by commas; one too many leaves no empty name. */
+export const names = (text: string) =>
+  text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 
 export const label: Verb = (program) => {
   program
@@ -33,7 +39,7 @@ export const label: Verb = (program) => {
       'address to serve at; anything but this machine gives every rater a link of their own',
       '127.0.0.1',
     )
-    .option('--port <n>', 'port to serve at; 0 takes any free one', wholeNumber, 4141)
+    .option('--port <n>', 'port to serve at; 0 takes any free one', portNumber, 4141)
     .option('--raters <names>', 'raters, separated by commas', names)
     .option(
       '--classes <names>',
@@ -56,7 +62,7 @@ async function serve(folder: string, options: Options): Promise<void> {
   const listing = await listPictures(folder);
   const store = new LabelStore(answers, listing.paths, options);
   try {
-    for (const name of options.raters ?? []) store.addRater(name);
+    addRaters(store, options.raters ?? []);
     if (!isOwnMachine(options.host) && store.raters.length === 0) {
       throw new ConfigError('--host lets others in, and every rater then needs a link of their own.', {
         remedy: 'Name them, for example --raters ann,ben,carla.',
@@ -78,5 +84,16 @@ async function serve(folder: string, options: Options): Promise<void> {
     await server.close();
   } finally {
     store.close();
+  }
+}
+
+function addRaters(store: LabelStore, raters: readonly string[]): void {
+  for (const name of raters) {
+    try {
+      store.addRater(name);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      throw new ConfigError(`--raters: "${name}" is not taken.`, { remedy: error.message, cause: error });
+    }
   }
 }

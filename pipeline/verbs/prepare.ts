@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { openDevice } from '../../engine/node.ts';
-import { positiveNumber, share, wholeNumber } from '../options.ts';
+import { oneOrMore, positiveNumber, share, wholeNumber } from '../options.ts';
 import { loadDetector, loadFaceLandmarks } from '../prepare/detectors.ts';
 import { inTurn } from '../prepare/in-turn.ts';
 import { type PrepareOptions, resolveOptions } from '../prepare/options.ts';
@@ -29,7 +29,7 @@ export const prepare: Verb = (program) => {
     );
   addChoices(command);
   command
-    .option('--batch <n>', 'pictures the detector looks at together', wholeNumber, 8)
+    .option('--batch <n>', 'pictures the detector looks at together', oneOrMore, 8)
     .option('--shard <i/n>', 'do only this share of the files, e.g. 0/4 (default: from Slurm or Kubernetes)')
     .option('--dry-run', 'write nothing; list the frames that would be dropped for being alike, with scores')
     .addOption(new Option('--compare <where>', 'where SSIM is computed').choices(['gpu', 'cpu']).default('gpu'))

@@ -36,6 +36,17 @@ test('a line torn by a kill is left out, and the next append removes it', async 
   expect(await readManifest(folder)).toEqual([...rows, { path: 'sad/c.png' }]);
 });
 
+test('a manifest of another tool counts whole: a mark before it, Windows line ends, no newline after the last line', async () => {
+  const path = join(folder, 'manifest.jsonl');
+  await writeFile(path, `\uFEFF${rows.map((row) => JSON.stringify(row)).join('\r\n')}`);
+  expect(await readManifest(folder)).toEqual(rows);
+  await appendManifest(folder, [{ path: 'sad/c.png' }]);
+  expect(await readManifest(folder)).toEqual([...rows, { path: 'sad/c.png' }]);
+  await writeFile(path, `\uFEFF${JSON.stringify(rows[0])}`);
+  await appendManifest(folder, [{ path: 'sad/c.png' }]);
+  expect(await readManifest(folder)).toEqual([rows[0], { path: 'sad/c.png' }]);
+});
+
 test.each([
   ['{"path":"../../etc/passwd"}', /line 1: path: must be relative/],
   ['{"path":"/etc/passwd"}', /path: must be relative/],

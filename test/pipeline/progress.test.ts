@@ -34,6 +34,12 @@ test('a terminal gets one line that is rewritten, with the time left at the spee
   expect(out.lines).toEqual(['\r\x1b[2Ktrain  9 %  10/110', '\r\x1b[2Ktrain  18 %  20/110  loss 0.5  9 s left', '\n']);
 });
 
+test('nothing to do is done', () => {
+  const out = output(true);
+  progress('train', out).update(0, 0);
+  expect(out.lines).toEqual(['\r\x1b[2Ktrain  100 %  0/0']);
+});
+
 test('a log file gets a line now and then, and the last one always', () => {
   const out = output(false);
   const line = progress('train', out);

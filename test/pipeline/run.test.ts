@@ -14,6 +14,7 @@ import { RunFolder, readEvents, readRunConfig } from '../../pipeline/run/folder.
 import { renderModelCard } from '../../pipeline/run/model-card.ts';
 import { renderReport } from '../../pipeline/run/report.ts';
 import { crc32c, fileVersionRecord, maskedCrc32c, summaryRecord } from '../../pipeline/run/tensorboard.ts';
+import { describeInBrowser, newPage } from './label/browser.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -284,6 +285,27 @@ describe('the report and the model card', () => {
     expect(html).toContain('Mistakes (1 of 1)');
     expect(html).toContain('Left out: 1 files');
     expect(html).not.toMatch(/(src|href)="(?!data:)/);
+  });
+
+  describeInBrowser('in a narrow window', () => {
+    test('tables scroll by themselves and the page does not', async () => {
+      const long = ['unmistakably-happy', 'neither-happy-nor-sad', 'unmistakably-sad'];
+      const html = await renderReport({
+        title: 'A run',
+        facts: [],
+        classes: long,
+        events: [],
+        evaluation: await evaluation(),
+        skipped: [],
+        config: {},
+      });
+      const page = await newPage({ viewport: { width: 320, height: 600 } });
+      await page.setContent(html);
+      expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
+      expect(
+        await page.getByRole('region', { name: 'Confusion matrix' }).evaluate((e) => e.scrollWidth),
+      ).toBeGreaterThan(320);
+    });
   });
 
   test('the card carries the figures and the warnings', async () => {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { classifierConfig, classifierPlan } from '../../models/index.ts';
+import { main } from '../../pipeline/cli.ts';
 import { readDataSet } from '../../pipeline/dataset/read.ts';
 import { describeTrained, evaluateRun, openTrained, predictFiles } from '../../pipeline/evaluate/trained.ts';
 import { readManifest, writeManifest } from '../../pipeline/manifest.ts';
@@ -148,6 +149,8 @@ describe('a run', () => {
     await cp(join(data, 'normal'), join(other, 'neutral'), { recursive: true });
     await cp(join(data, 'happy'), join(other, 'happy'), { recursive: true });
     await expect(evaluateRun(whole, trained, other, own.options)).rejects.toThrow(/has neutral/);
+    const misspelt = { rename: new Map([['neutral', 'normall']]), say: own.options.say };
+    await expect(evaluateRun(whole, trained, other, misspelt)).rejects.toThrow(/neutral, mapped to normall/);
     const renamed = await evaluateRun(whole, trained, other, {
       rename: new Map([['neutral', 'normal']]),
       say: own.options.say,
@@ -163,6 +166,33 @@ describe('a run', () => {
       'cannot be read (it does not exist)',
     ]);
     trained.network.dispose();
+  });
+
+  test('its predictions can be written into a folder that is not there yet', async () => {
+    const csv = join(folder, 'new folder', 'predictions.csv');
+    expect(await main(['evaluate', whole, '--data', data, '--csv', csv])).toBe(0);
+    expect(await readFile(csv, 'utf8')).toMatch(/^path,subject,label,predicted,p_happy,p_normal,p_sad\n/);
+  });
+
+  test('that is finished says so when it is resumed', async () => {
+    const done = join(folder, 'done');
+    await cp(whole, done, { recursive: true });
+    const { said, options } = session();
+    await resumeRun(done, options);
+    expect(said[0]).toBe(`${done} has done its 2 epochs; what is left is the test`);
+  });
+
+  test('whose pictures are damaged in part counts the same ones when it is resumed', async () => {
+    const flawed = join(folder, 'flawed');
+    await cp(data, flawed, { recursive: true });
+    await rm(join(flawed, 'manifest.jsonl'));
+    await writeFile(join(flawed, 'happy', 'nobody.png'), 'no picture');
+    const run = join(folder, 'flawed run');
+    await beginRun({ ...small(), data: flawed, epochs: 1 }, run, session().options);
+    const subjects = async () => /\d+ subjects/.exec(await readFile(join(run, 'report.html'), 'utf8'))?.[0];
+    const before = await subjects();
+    await resumeRun(run, session().options);
+    expect(await subjects()).toBe(before);
   });
 
   test('that diverges stops, says so, and keeps the last good checkpoint', async () => {

@@ -40,6 +40,14 @@ describe('balance', () => {
     expect(existsSync(options.out)).toBe(false);
   });
 
+  it('writes no run that it could not read again', async () => {
+    const drawn = await drawnFaces(join(folder, 'never'));
+    const options = tinyBalance(join(folder, 'never-runs'), [], { to: 'sad=8' });
+    const never = { ...options, run: { ...options.run, epochs: 0 } };
+    await expect(balance(drawn, never)).rejects.toThrow(/^epochs: Too small/);
+    expect(existsSync(join(options.out, 'normal-to-sad', 'config.json'))).toBe(false);
+  });
+
   it('adds marked pictures of unused sources, explains every candidate, and does nothing the second time', async () => {
     const drawn = await drawnFaces(join(folder, 'drawn'));
     const before = countByClass(await readDataSet(drawn));

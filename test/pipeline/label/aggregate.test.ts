@@ -233,6 +233,20 @@ describe('aggregating a data set', () => {
     expect(labelled(rows, { labels, pictures: [picture] })).toEqual(rows);
   });
 
+  it('labels a picture that the manifest lists twice, as joined manifests do', async () => {
+    const folder = await pictureFolder(paths.slice(0, 2));
+    (await answered(folder, paths.slice(0, 2), { Ann: 'hs' })).close();
+    await writeManifest(
+      folder,
+      [0, 1, 0].map((n) => ({ path: paths[n] ?? '', label: 'normal' })),
+    );
+    const answers = join(folder, '.kindergrad');
+    await applyAggregation({ folder, answers, out: folder, replicates: 0, seed: 0, secondRound: false });
+    expect((await readManifest(folder))?.map(({ label }) => label)).toEqual(['happy', 'sad', 'happy']);
+    const { classes, pictures } = await readDataSet(folder);
+    expect(pictures.map(({ label }) => classes[label])).toEqual(['happy', 'sad']);
+  });
+
   it('measures a rater against the majority and against themselves', async () => {
     const folder = await pictureFolder(paths);
     const store = new LabelStore(join(folder, '.kindergrad'), paths, { repeat: 0.99 });

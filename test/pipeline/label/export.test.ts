@@ -137,6 +137,21 @@ describe('exporting and importing answers', () => {
     });
   });
 
+  it('reads what programs on Windows write: a byte order mark, and carriage returns', async () => {
+    const answers = {
+      'a.csv': 'path,rater,label\r\nhappy/1.png,Ann,happy\r\n',
+      'a.jsonl': '{"path":"happy/1.png","rater":"Ben","label":"happy"}\r\n',
+      'a.json':
+        '[{"data":{"image":"happy/1.png"},"annotations":[{"completed_by":3,"result":[{"type":"choices","value":{"choices":["sad"]}}]}]}]',
+    };
+    const folder = await pictureFolder(paths);
+    for (const [name, text] of Object.entries(answers)) {
+      const file = join(temporaryFolder(), name);
+      writeFileSync(file, `\uFEFF${text}`);
+      expect((await kindergrad('import-labels', folder, file)).text, name).toContain('1 answers added');
+    }
+  });
+
   it('takes all rows or none, and names the one at fault', async () => {
     const folder = await pictureFolder(paths);
     const wrong = {
@@ -149,7 +164,9 @@ describe('exporting and importing answers', () => {
         'path,rater,label\nhappy/1.png,Ann,angry\n',
         '"angry" is not one of happy, sad, normal, error',
       ],
-      'a missing column': ['path,label\nhappy/1.png,sad\n', 'row 1: rater:'],
+      'a missing column': ['path,label\nhappy/1.png,sad\n', 'has no column "rater"; its first line is: path,label'],
+      'columns separated by semicolons': ['path;rater;label\r\nhappy/1.png;Ann;sad\r\n', 'no column "path"'],
+      'a name that cannot be': ['path,rater,label\nhappy/1.png,Ann,sad\nsad/1.png,<Ben>,sad\n', 'A name has 1 to 40'],
       'a rater twice': [
         'path,rater,label\nhappy/1.png,Ann,sad\nhappy/1.png,Ann,happy\n',
         'second answer of that rater',
@@ -165,6 +182,7 @@ describe('exporting and importing answers', () => {
       expect(text, what).toContain(message);
     }
     expect(answerRows(await historyOnDisk(folder))).toEqual([]);
+    expect((await historyOnDisk(folder)).raters).toEqual([]);
     expect(existsSync(join(folder, 'manifest.jsonl'))).toBe(false);
     expect((await kindergrad('import-labels', folder, join(folder, 'ünïcode.png'))).text).toContain(
       'no kind that can be imported',

@@ -115,6 +115,16 @@ describe('requests with ill intent', () => {
     }
   });
 
+  it('names a rater’s name and a port that cannot be', async () => {
+    const folder = await pictureFolder(numbered(3));
+    const name = await kindergrad('label', folder, '--raters', 'ann,<ben>', '--port', '0');
+    expect(name.text).toMatch(/^ConfigError: --raters: "<ben>" is not taken\.\n {2}→ A name has 1 to 40 letters/m);
+    const port = await kindergrad('label', folder, '--port', '99999');
+    expect(port).toEqual({ code: 1, text: '' }); // the command line's own message, and no stack trace
+    const server = await startServer(folder, '--host', '0.0.0.0', '--raters', 'ann,, ben,');
+    expect([...server.tokens.keys()]).toEqual(['ann', 'ben']);
+  });
+
   it('asks every rater for their link when others are let in', async () => {
     const folder = await pictureFolder(numbered(3));
     const nameless = await kindergrad('label', folder, '--host', '0.0.0.0', '--port', '0');

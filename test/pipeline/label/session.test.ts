@@ -178,6 +178,8 @@ describeInBrowser('a session of two raters', () => {
     await results.locator('.disputed img[src^="blob:"]').first().waitFor();
     expect(results.url()).toBe(`${server.origin}/results`); // the token does not stay in the address bar
     await screenshot(results, 'results');
+    await results.setViewportSize({ width: 320, height: 600 });
+    expect(await results.evaluate(() => document.documentElement.scrollWidth)).toBe(320);
     await ann.goto(`${server.origin}/results`);
     await ann.getByText('Open the link that').waitFor();
 

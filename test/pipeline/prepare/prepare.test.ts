@@ -151,10 +151,36 @@ describe('good photographs', () => {
       'was prepared with other options: margin was 0.25, is now 0.5',
     );
     await expect(run(input, input)).rejects.toThrow('same folder');
+    const file = join(folder, 'a file');
+    await writeFile(file, '');
+    await expect(run(input, file)).rejects.toThrow('a file of that name is in the way');
     const other = join(folder, 'other data set');
     await mkdir(other);
     await writeFile(join(other, 'manifest.jsonl'), '');
     await expect(run(input, other)).rejects.toThrow('not made by prepare');
+  });
+
+  it('removes nothing from a folder in which it has not been before', async () => {
+    const shared = join(folder, 'shared');
+    await mkdir(join(shared, 'work'), { recursive: true });
+    await writeFile(join(shared, 'work', 'notes.123.tmp'), 'somebody else’s');
+    await run(samplePath(1), shared);
+    expect(await readFile(join(shared, 'work', 'notes.123.tmp'), 'utf8')).toBe('somebody else’s');
+  });
+
+  it('refuses a batch of no pictures, which no detector would ever finish', async () => {
+    const { status, stderr } = await kindergrad(['prepare', input, join(folder, 'no batch'), '--batch', '0']);
+    expect(status).toBe(1);
+    expect(stderr).toContain('A whole number from 1 is needed.');
+  });
+
+  it('leaves nothing behind when the input is misspelt or holds no file', async () => {
+    const hollow = join(folder, 'hollow');
+    await mkdir(join(hollow, 'inside'), { recursive: true });
+    const untouched = join(folder, 'untouched');
+    await expect(run(join(folder, 'misspelt'), untouched)).rejects.toThrow('it does not exist');
+    await expect(run(hollow, untouched)).rejects.toThrow('hollow holds no file');
+    await expect(stat(untouched)).rejects.toThrow('ENOENT');
   });
 
   it('works a changed and an added file off, and nothing else', async () => {
