@@ -1,11 +1,13 @@
 import { Command, CommanderError } from 'commander';
 import { KindergradError } from '../engine/errors.ts';
 import { verbs } from './verbs/index.ts';
+import { packageVersion } from './version.ts';
 
 /** Runs one command line, e.g. `main(['train', 'so-dlse', '--data', 'faces'])`; returns the exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const program = new Command('kindergrad')
     .description('Train, evaluate and export facial-expression models on WebGPU.')
+    .version(packageVersion(), '-V, --version', 'print the version')
     .showSuggestionAfterError()
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();

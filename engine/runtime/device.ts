@@ -196,7 +196,7 @@ export class Device {
     } finally {
       this.profiling = before;
     }
-    return this.profiler.entries.slice(from);
+    return this.profiler.entries.splice(from);
   }
 
   /** Throws what the GPU has reported since the last call, if anything. */

@@ -31,7 +31,7 @@ export class Profiler {
     dispatches: readonly BoundDispatch[],
     one: (pass: GPUComputePassEncoder, bound: BoundDispatch) => void,
   ): () => void {
-    const chunks: { query: GPUQuerySet; staging: GPUBuffer; from: number; count: number }[] = [];
+    const chunks: { query: GPUQuerySet; resolve: GPUBuffer; staging: GPUBuffer; from: number; count: number }[] = [];
     // A query set holds at most 4096 timestamps.
     for (let from = 0; from < dispatches.length; from += 2048) {
       const count = Math.min(2048, dispatches.length - from);
@@ -59,14 +59,15 @@ export class Profiler {
       }
       encoder.resolveQuerySet(query, 0, 2 * count, resolve, 0);
       encoder.copyBufferToBuffer(resolve, 0, staging, 0, 16 * count);
-      chunks.push({ query, staging, from, count });
+      chunks.push({ query, resolve, staging, from, count });
     }
     return () => {
-      for (const { query, staging, from, count } of chunks) {
+      for (const { query, resolve, staging, from, count } of chunks) {
         this.#pending.push(
           staging.mapAsync(GPUMapMode.READ).then(() => {
             const times = new BigUint64Array(staging.getMappedRange().slice(0));
             staging.destroy();
+            resolve.destroy();
             query.destroy();
             for (let i = 0; i < count; i++)
               this.#add(dispatches[from + i].dispatch, Number(times[2 * i + 1] - times[2 * i]));

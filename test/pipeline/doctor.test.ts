@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { packageVersion } from '../../pipeline/version.ts';
 
 const bin = join(import.meta.dirname, '..', '..', 'bin', 'kindergrad.mjs');
 
@@ -25,6 +26,11 @@ it('prints JSON, and names an ffmpeg that does not run', () => {
   expect(findings).toContainEqual(
     expect.objectContaining({ subject: 'ffmpeg', state: 'lacking', found: expect.stringContaining('/nowhere/ffmpeg') }),
   );
+});
+
+it('prints the version it is', () => {
+  const { status, stdout } = spawnSync(process.execPath, [bin, '--version'], { encoding: 'utf8' });
+  expect({ status, stdout }).toEqual({ status: 0, stdout: `${packageVersion()}\n` });
 });
 
 // Metal and Direct3D have no such switch.
