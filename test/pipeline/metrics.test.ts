@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Picture } from '../../pipeline/dataset/read.ts';
+import { evaluatePredictions, formatEvaluation, restricted } from '../../pipeline/evaluate/evaluation.ts';
 import { argmaxRow, computeMetrics, confusionMatrix } from '../../pipeline/evaluate/metrics.ts';
 import { confusionTable, macroLine, metricsMarkdown, metricsTable } from '../../pipeline/evaluate/table.ts';
 
@@ -154,4 +156,23 @@ test('nothing at all gives zeros, not NaN', () => {
     [0, 0],
   ]);
   expect([metrics.accuracy, metrics.macro.f1, metrics.total]).toEqual([0, 0, 0]);
+});
+
+test('a network of more classes than the data set is measured also with the classes of the data set to choose from', () => {
+  const picture = (label: number): Picture => ({
+    ...{ file: `${label}.png`, name: `${label}.png`, label, target: [], subject: 'anna', generated: false },
+  });
+  const pictures = [picture(0), picture(2), picture(2)];
+  // The first is taken for the absent class; of happy and normal it has more of happy.
+  const probabilities = [0.3, 0.5, 0.2, 0.1, 0.2, 0.7, 0.4, 0.5, 0.1];
+  const evaluation = evaluatePredictions(pictures, probabilities, 3);
+  expect(evaluation.all.accuracy).toBeCloseTo(1 / 3, 12);
+  expect(restricted(evaluation.predictions, [0, 2]).confusion).toEqual([
+    [1, 0],
+    [1, 1],
+  ]);
+  const text = formatEvaluation('dlp', ['happy', 'sad', 'normal'], evaluation);
+  expect(text).toMatch(/With happy, normal alone to choose from, the classes that have pictures:/);
+  const whole = evaluatePredictions([picture(0), picture(1), picture(2)], probabilities, 3);
+  expect(formatEvaluation('dlp', ['happy', 'sad', 'normal'], whole)).not.toMatch(/to choose from/);
 });
