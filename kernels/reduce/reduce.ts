@@ -27,15 +27,38 @@ function walk(view: View, chunks: number, scale: number, constants: Constants, b
   };
 }
 
-/** Chunks of about √length: short enough that rounding errors stay small, and as many as there are second steps. */
+/** Chunks of about √length, as many as there are second steps, but none so long that its rounding errors pile up. */
 const chunksOf = (length: number): number => {
-  const chunkLength = Math.ceil(Math.sqrt(length));
+  const chunkLength = Math.min(Math.ceil(Math.sqrt(length)), 256);
   return Math.ceil(length / chunkLength);
 };
+
+/** More chunks than this are joined in two walks: one of 11,586, those of 2^25 ones, was 1.7e-4 off, and takes long. */
+const LONGEST = 1024;
+
+/** Over the chunks in `partial`, in one walk or two. */
+function joinWalks(view: View, scale: number, op: number): Pass[] {
+  if (view.length <= LONGEST) return [walk(view, 1, scale, { OP: op }, { x: 'partial' })];
+  const chunks = chunksOf(view.length);
+  return [
+    walk(view, chunks, 1, { OP: op }, { x: 'partial', out: 'joined' }),
+    walk({ ...view, length: chunks }, 1, scale, { OP: op }, { x: 'joined' }),
+  ];
+}
+
+const joinedScratch = ({ outer, length, inner }: View): Record<string, number> =>
+  length <= LONGEST ? {} : { joined: 4 * outer * chunksOf(length) * inner };
 
 /** [outer, length, 1] is [outer, length / 4, 4] for the first of two walks. */
 const viewed = ({ outer, length, inner }: View): View =>
   inner === 1 ? { outer, length: length / 4, inner: 1 } : { outer, length, inner: inner / 4 };
+
+/** The first walk on vec4, and what is left of it. */
+function split({ outer, length, inner }: View) {
+  const view = viewed({ outer, length, inner });
+  const chunks = chunksOf(view.length);
+  return { view, chunks, rest: inner === 1 ? { outer, length: 4 * chunks, inner } : { outer, length: chunks, inner } };
+}
 
 /** Invocations that keep a large GPU busy. */
 const BUSY = 131_072;
@@ -109,12 +132,15 @@ export const reduceKernel = defineKernel({
       name: 'split',
       adds: 'long columns in √length chunks, then over the chunks: more invocations, smaller rounding errors',
       supports: ({ length }) => length > 64,
-      scratch: ({ outer, length, inner }) => ({ partial: 4 * outer * chunksOf(length) * inner }),
+      scratch: ({ outer, length, inner }) => {
+        const chunks = chunksOf(length);
+        return { partial: 4 * outer * chunks * inner, ...joinedScratch({ outer, length: chunks, inner }) };
+      },
       passes: ({ op, map, outer, length, inner, scale }) => {
         const chunks = chunksOf(length);
         return [
           walk({ outer, length, inner }, chunks, 1, { OP: op, MAP: map }, { out: 'partial' }),
-          walk({ outer, length: chunks, inner }, 1, scale, { OP: op }, { x: 'partial' }),
+          ...joinWalks({ outer, length: chunks, inner }, scale, op),
         ];
       },
     },
@@ -125,16 +151,14 @@ export const reduceKernel = defineKernel({
         (inner % 4 === 0 && (length > 512 || (length > 64 && outer * inner < 16_384))) ||
         (inner === 1 && length % 4 === 0 && length > 256),
       scratch: ({ outer, length, inner }) => {
-        const view = viewed({ outer, length, inner });
-        return { partial: 16 * outer * chunksOf(view.length) * view.inner };
+        const { chunks, rest } = split({ outer, length, inner });
+        return { partial: 4 * outer * chunks * (inner === 1 ? 4 : inner), ...joinedScratch(rest) };
       },
       passes: ({ op, map, outer, length, inner, scale }) => {
-        const view = viewed({ outer, length, inner });
-        const chunks = chunksOf(view.length);
-        const rest = inner === 1 ? { outer, length: 4 * chunks, inner: 1 } : { outer, length: chunks, inner };
+        const { view, chunks, rest } = split({ outer, length, inner });
         return [
           walk(view, chunks, 1, { OP: op, MAP: map, ...VEC4 }, { out: 'partial' }),
-          walk(rest, 1, scale, { OP: op }, { x: 'partial' }),
+          ...joinWalks(rest, scale, op),
         ];
       },
     },

@@ -141,6 +141,18 @@ describe('reductions of nothing', () => {
   });
 });
 
+it('adds up 2^25 numbers in steps that keep rounding small, in every variant', async () => {
+  const ones = k.ones([2 ** 25]);
+  const tenths = k.fill([2 ** 25], 0.1);
+  // The naive one adds 2^25 numbers one after the other, and shows what for the others are there.
+  for (const { name } of reduceKernel.variants.filter(({ name }) => name.startsWith('split') || name === 'tree')) {
+    device.tuner.force('reduce', name);
+    expect(await k.sum(ones).item(), name).toBe(2 ** 25);
+    expect(Math.abs((await k.mean(tenths).item()) - 0.1), name).toBeLessThan(1e-6);
+  }
+  device.tuner.force('reduce', undefined);
+});
+
 describe('NaN', () => {
   const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
