@@ -23,11 +23,11 @@ const turnRules = (results: Results): string[] =>
   results.adapter.software
     ? [
         `- A turn begins when the machine is quiet: when the bench’s process and those of the peers together used less than a tenth of a core over 20 ms, for which it waits half a second at most, the same for every engine. Threads of the engine before would slow a short piece of work that comes next: OpenBLAS keeps a core spinning for 100 ms after each call. Before the first turn it waits longer, up to two minutes, because V8 goes on compiling the WebAssembly of ONNX Runtime for many seconds after its first run. ${turnsText(results)}`,
-        '- What takes 100 ms or more runs once in a turn. What is shorter runs for 100 ms after a first run that does not count: it finds caches that another engine filled.',
+        '- What takes a second or more runs once in a turn. What is shorter runs for 100 ms, once at least, after a first run that does not count: it finds caches that another engine filled, and a machine that has slept.',
       ]
     : [
         '- A turn begins behind 20 ms of arithmetic on the GPU, the same for every engine: a GPU that idles for milliseconds lowers its clocks.',
-        '- What takes 30 ms or more runs once in a turn. What is shorter runs for 30 ms after a first run that does not count. The kernel ladder repeats a kernel in one submission until that takes 15 ms.',
+        '- What takes 300 ms or more runs once in a turn. What is shorter runs for 30 ms, once at least, after a first run that does not count. The kernel ladder repeats a kernel in one submission until that takes 15 ms.',
       ];
 
 function methodText(results: Results): string {
