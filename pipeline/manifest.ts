@@ -2,10 +2,12 @@
  * `manifest.jsonl`: one JSON object a line beside the class folders of a data set, one line for every file that was
  * looked at, kept or not. Every stage reads what the stages before it wrote and leaves unknown fields alone.
  */
+
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../engine/errors.ts';
+import { complaint } from './complaint.ts';
 import { appendLines, fileErrorReason, jsonLines, writeFileAtomic } from './files.ts';
 
 export const manifestName = 'manifest.jsonl';
@@ -83,8 +85,7 @@ function parseRow(line: string, where: string): ManifestRow {
   }
   const result = rowSchema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new DataError(`${where}: ${issue?.path.join('.') || 'row'}: ${issue?.message}.`, {
+  throw new DataError(`${where}: ${complaint(result.error, value, 'row')}.`, {
     remedy: 'Repair or delete that line; docs/data.md lists the fields.',
   });
 }

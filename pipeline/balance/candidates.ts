@@ -3,11 +3,13 @@
  * `candidates/`. They stay there, so that an interrupted balancing goes on, a review can be taken up again, and pictures
  * that were turned down can be looked at later.
  */
+
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { z } from 'zod';
 import { DataError } from '../../engine/index.ts';
+import { complaint } from '../complaint.ts';
 import { appendLines, fileErrorReason, readLines, writeFileAtomic } from '../files.ts';
 
 const candidateSchema = z.object({
@@ -52,7 +54,7 @@ export async function readCandidates(run: string): Promise<Candidate[]> {
   for (const [index, line] of (await readLines(listOf(run))).entries()) {
     const { data, error } = candidateSchema.safeParse(line);
     if (!data) {
-      throw new DataError(`${listOf(run)} line ${index + 1}: ${error.issues[0].message}.`, {
+      throw new DataError(`${listOf(run)} line ${index + 1}: ${complaint(error, line, 'candidate')}.`, {
         remedy: `Delete ${join(run, 'candidates')}: its pictures are then made again.`,
       });
     }

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../../engine/index.ts';
 import { cycleGanConfig } from '../../models/index.ts';
+import { complaint } from '../complaint.ts';
 import { readRunConfig } from '../run/folder.ts';
 
 /** Every option of one CycleGAN run, as config.json keeps it. */
@@ -55,8 +56,7 @@ export async function ganConfigOf(path: string, asked: GanRunConfig): Promise<Ga
     // What is written must be readable again: else one wrong option would bar the folder to every later call.
     const result = ganRunSchema.safeParse(asked);
     if (result.success) return asked;
-    const [issue] = result.error.issues;
-    throw new ConfigError(`${issue?.path.join('.')}: ${issue?.message}.`, {
+    throw new ConfigError(`${complaint(result.error, asked, 'options')}.`, {
       remedy: 'See --help for what the options mean.',
     });
   }

@@ -1,10 +1,12 @@
 /** Answers given elsewhere become answers here. Importing the same file twice adds nothing the second time. */
+
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { z } from 'zod';
 import { DataError } from '../../engine/errors.ts';
+import { complaint } from '../complaint.ts';
 import { fileErrorReason } from '../files.ts';
 import { Refusal } from '../studio/refusal.ts';
 import type { AnswerRow } from './export.ts';
@@ -75,8 +77,7 @@ function checkRow(read: () => unknown, where: string): AnswerRow {
   }
   const result = rowSchema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new DataError(`${where}: ${issue?.path.join('.')}: ${issue?.message}.`, {
+  throw new DataError(`${where}: ${complaint(result.error, value, 'row')}.`, {
     remedy: 'Every row needs path, rater and label.',
   });
 }

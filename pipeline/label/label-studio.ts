@@ -2,8 +2,10 @@
  * Label Studio's task format, both ways (https://labelstud.io/guide/task_format): a task per picture with one annotation
  * per answer, whose result is one choice.
  */
+
 import { z } from 'zod';
 import { DataError } from '../../engine/errors.ts';
+import { complaint } from '../complaint.ts';
 import type { AnswerRow } from './export.ts';
 import type { LabelHistory } from './history.ts';
 
@@ -74,8 +76,7 @@ export function fromLabelStudio(text: string, name: string): AnswerRow[] {
   }
   const result = z.array(taskSchema).safeParse(value);
   if (!result.success) {
-    const [issue] = result.error.issues;
-    throw new DataError(`${name} is not a Label Studio export: ${issue?.path.join('.')}: ${issue?.message}.`, {
+    throw new DataError(`${name} is not a Label Studio export: ${complaint(result.error, value)}.`, {
       remedy: 'In Label Studio choose Export, then JSON.',
     });
   }

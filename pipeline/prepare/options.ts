@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ConfigError } from '../../engine/errors.ts';
+import { complaint } from '../complaint.ts';
 
 /** What decides which faces come out and how they look. Saved beside them; a later run must use the same. */
 export const prepareOptions = z.strictObject({
@@ -42,9 +43,8 @@ export type PrepareOptions = z.infer<typeof prepareOptions>;
 export function resolveOptions(given: z.input<typeof prepareOptions>): PrepareOptions {
   const result = prepareOptions.safeParse(given);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  const option = issue?.path.join('.') ?? '';
-  throw new ConfigError(`--${option.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}: ${issue?.message}.`);
+  const kebab = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+  throw new ConfigError(`--${complaint(result.error, given).replace(/^\w+/, kebab)}.`);
 }
 
 /** @throws ConfigError when a folder was prepared with other options than those of this run. */

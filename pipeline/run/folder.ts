@@ -2,11 +2,13 @@
  * A run folder: everything about one training run, in files that people and other tools can read.
  * events.jsonl is the truth; summary.csv and the TensorBoard file are views of it.
  */
+
 import { type FileHandle, mkdir, open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import type { z } from 'zod';
 import { ConfigError, DataError } from '../../engine/errors.ts';
+import { complaint } from '../complaint.ts';
 import { fileErrorReason, writeFileAtomic } from '../files.ts';
 import { type BoardImage, fileVersionRecord, summaryRecord } from './tensorboard.ts';
 
@@ -134,8 +136,7 @@ export async function readRunConfig<T>(path: string, schema: z.ZodType<T>): Prom
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new ConfigError(`${file}: ${issue?.path.join('.')}: ${issue?.message}.`);
+  throw new ConfigError(`${file}: ${complaint(result.error, value, 'config')}.`);
 }
 
 function numbersOf(event: RunEvent): [string, number][] {

@@ -1,9 +1,11 @@
 /** What every request to a page's API has to pass: its origin, its form, its size; and how refusals are answered. */
+
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { z } from 'zod';
 import { DataError } from '../../engine/errors.ts';
+import { complaint } from '../complaint.ts';
 import { Refusal } from './refusal.ts';
 import type { RefusedLog } from './refused.ts';
 
@@ -98,8 +100,7 @@ export function parseBody<T>(schema: z.ZodType<T>, text: string): T {
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new Refusal(422, `The request's ${issue?.path.join('.') || 'body'} is wrong: ${issue?.message}.`);
+  throw new Refusal(422, `The request is wrong: ${complaint(result.error, value, 'body')}.`);
 }
 
 /** The id under which a page sends something to be recorded: what it sends again is taken once. */

@@ -1,4 +1,5 @@
 /** Every option of a training run, its defaults and its presets. What is here resolved goes into config.json as it is. */
+
 import { z } from 'zod';
 import { ConfigError } from '../../engine/index.ts';
 import {
@@ -9,6 +10,7 @@ import {
   objectiveDefaults,
   toClassifierName,
 } from '../../models/index.ts';
+import { complaint } from '../complaint.ts';
 
 const positive = z.number().positive();
 const count = z.int().positive();
@@ -178,8 +180,7 @@ export function resolveTrainConfig(
   };
   const result = trainConfigSchema.safeParse(candidate);
   if (!result.success) {
-    const [issue] = result.error.issues;
-    throw new ConfigError(`${issue.path.join('.') || 'options'}: ${issue.message}.`);
+    throw new ConfigError(`${complaint(result.error, candidate, 'options')}.`);
   }
   const config = result.data;
   if (config.cache !== null && !hasExtractor(model)) {

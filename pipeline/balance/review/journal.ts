@@ -2,10 +2,12 @@
  * What was decided in a review: one line for every act, on the disk before it is confirmed. The decisions in memory are
  * these lines folded, and nothing else; an undo is a line of its own.
  */
+
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { DataError } from '../../../engine/index.ts';
+import { complaint } from '../../complaint.ts';
 import { appendLines, fileErrorReason, readLines } from '../../files.ts';
 import { actId } from '../../studio/guard.ts';
 import { Refusal } from '../../studio/refusal.ts';
@@ -74,7 +76,7 @@ export class ReviewJournal {
     const acts = lines.map((line, index) => {
       const { data, error } = actSchema.safeParse(line);
       if (data) return data;
-      throw new DataError(`${path} line ${index + 2}: ${error.issues[0].message}.`, {
+      throw new DataError(`${path} line ${index + 2}: ${complaint(error, line, 'act')}.`, {
         remedy: 'Repair or delete that line.',
       });
     });

@@ -44,7 +44,7 @@ describe('balance', () => {
     const drawn = await drawnFaces(join(folder, 'never'));
     const options = tinyBalance(join(folder, 'never-runs'), [], { to: 'sad=8' });
     const never = { ...options, run: { ...options.run, epochs: 0 } };
-    await expect(balance(drawn, never)).rejects.toThrow(/^epochs: Too small/);
+    await expect(balance(drawn, never)).rejects.toThrow(/^epochs \(0\): Too small/);
     expect(existsSync(join(options.out, 'normal-to-sad', 'config.json'))).toBe(false);
   });
 

@@ -171,7 +171,7 @@ describe('exporting and importing answers', () => {
         'path,rater,label\nhappy/1.png,Ann,sad\nhappy/1.png,Ann,happy\n',
         'second answer of that rater',
       ],
-      'a round there is not': ['path,rater,label,round\nhappy/1.png,Ann,sad,3\n', 'row 1: round:'],
+      'a round there is not': ['path,rater,label,round\nhappy/1.png,Ann,sad,3\n', 'row 1: round ("3"): '],
       'a torn quote': ['path,rater,label\n"happy/1.png,Ann,sad\n', 'is not CSV'],
     };
     for (const [what, [csv, message]] of Object.entries(wrong)) {
