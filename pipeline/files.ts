@@ -68,7 +68,7 @@ export function jsonLines(text: string): string[] {
 
 function isWhole(line: string): boolean {
   try {
-    return typeof JSON.parse(line) === 'object'; // no part of an object is JSON, but part of a number is
+    return typeof JSON.parse(line.replace(/^\uFEFF/, '')) === 'object'; // no part of an object is JSON, but part of a number is
   } catch {
     return false;
   }
@@ -86,12 +86,7 @@ export async function appendLines(path: string, values: readonly unknown[]): Pro
     if (size > 0) await file.read(last, 0, 1, size - 1);
     const bytes = size > 0 && last.toString() !== '\n' ? await readFile(path) : Buffer.alloc(0);
     const start = bytes.lastIndexOf('\n') + 1;
-    const unended = isWhole(
-      bytes
-        .subarray(start)
-        .toString()
-        .replace(/^\uFEFF/, ''),
-    );
+    const unended = isWhole(bytes.subarray(start).toString());
     const whole = bytes.length > 0 && !unended ? start : size;
     if (whole < size) await file.truncate(whole);
     try {

@@ -2,7 +2,6 @@
  * `manifest.jsonl`: one JSON object a line beside the class folders of a data set, one line for every file that was
  * looked at, kept or not. Every stage reads what the stages before it wrote and leaves unknown fields alone.
  */
-
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';

@@ -5,11 +5,6 @@
 // s = f / (2 + f), odd polynomial in s (fdlibm logf, log1pf). atanh: the same polynomial. tanh: Cephes tanhf. NaN and infinities as in IEEE 754;
 // the shader compiler folds x != x to false, so NaN is recognised by its bits.
 
-fn bitsOf(x: Value) -> Uint { return bitcast<Uint>(x); }
-
-/** All bits but the sign: above 0x7f800000 is NaN, equal is infinite, 0 is zero. */
-fn magnitudeBits(x: Value) -> Uint { return bitsOf(x) & Uint(0x7fffffffu); }
-
 // Through a variable: WGSL refuses constant expressions that are NaN or infinite.
 fn fromBits(bits: u32) -> Value { var b = Uint(bits); return bitcast<Value>(b); }
 

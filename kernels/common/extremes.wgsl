@@ -2,9 +2,6 @@
 // are NaN a finite loss. Works on Value: include value.wgsl before.
 const INFINITE = Uint(0x7f800000u);
 
-/** All bits but the sign: above INFINITE is NaN. Compilers fold v != v to false. */
-fn unsignedBits(v: Value) -> Uint { return bitcast<Uint>(v) & Uint(0x7fffffffu); }
+fn larger(a: Value, b: Value) -> Value { return select(a, b, (b > a) | (magnitudeBits(b) > INFINITE)); }
 
-fn larger(a: Value, b: Value) -> Value { return select(a, b, (b > a) | (unsignedBits(b) > INFINITE)); }
-
-fn smaller(a: Value, b: Value) -> Value { return select(a, b, (b < a) | (unsignedBits(b) > INFINITE)); }
+fn smaller(a: Value, b: Value) -> Value { return select(a, b, (b < a) | (magnitudeBits(b) > INFINITE)); }

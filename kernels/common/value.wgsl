@@ -3,3 +3,8 @@ alias Value = f32;
 alias Int = i32;
 alias Uint = u32;
 const WIDTH = 1u; // scalars in a Value
+
+fn bitsOf(v: Value) -> Uint { return bitcast<Uint>(v); }
+
+/** All bits but the sign: above 0x7f800000 is NaN, equal is infinite, 0 is zero. Compilers fold v != v to false. */
+fn magnitudeBits(v: Value) -> Uint { return bitsOf(v) & Uint(0x7fffffffu); }

@@ -1,12 +1,63 @@
 import { VEC4 } from '../common/value.ts';
-import { type DeviceTraits, defineKernel, foldWorkgroups, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import {
+  type Constants,
+  type DeviceTraits,
+  defineKernel,
+  foldWorkgroups,
+  type Pass,
+  type Variant,
+  wgsl,
+  workgroupsFor,
+} from '../kernel.ts';
 
 const file = (name: string) => wgsl(import.meta.url, name);
 
 /** Rungs with a workgroup per row: shorter rows leave it idle, and CPUs have enough to do with a row per invocation. */
 const forTeams = (length: number, { family }: DeviceTraits): boolean => family === 'tiled' && length >= 128;
 
+const ROW_RUNGS = {
+  naive: 'one row per invocation',
+  vec4: 'one row per invocation, four elements at a time',
+  team: 'one row per workgroup, for GPUs',
+};
+
+/** The rungs of a kernel over rows: the first two by one text, teams by another; `after` what follows in all of them. */
+function rowRungs<P extends string>(
+  texts: { readonly rows: string; readonly team: string },
+  sizes: (p: Readonly<Record<P, number>>) => { readonly rows: number; readonly length: number },
+  constants: (p: Readonly<Record<P, number>>) => Constants,
+  more: Pick<Variant<P>, 'scratch'> & { readonly after?: (p: Readonly<Record<P, number>>) => Pass } = {},
+): Variant<P>[] {
+  const { scratch, after } = more;
+  return Object.entries(ROW_RUNGS).map(([name, adds]): Variant<P> => {
+    const [isVec4, isTeam] = [name === 'vec4', name === 'team'];
+    return {
+      name,
+      adds,
+      ...(isVec4 && { supports: (p) => sizes(p).length % 4 === 0 }),
+      ...(isTeam && { family: 'tiled', suits: (p, traits) => forTeams(sizes(p).length, traits) }),
+      ...(scratch && { scratch }),
+      passes: (p) => [
+        {
+          source: file(isTeam ? texts.team : texts.rows),
+          constants: { ...constants(p), ...(isVec4 && VEC4) },
+          workgroups: isTeam ? foldWorkgroups(sizes(p).rows) : workgroupsFor(sizes(p).rows, 64),
+        },
+        ...(after ? [after(p)] : []),
+      ],
+    };
+  });
+}
+
 const rowParams = { rows: 'u32', length: 'u32', logarithm: 'u32' } as const;
+type RowParam = keyof typeof rowParams;
+
+const softmaxRungs = (rows: string, team: string): Variant<RowParam>[] =>
+  rowRungs(
+    { rows, team },
+    (p) => p,
+    ({ logarithm }) => ({ LOGARITHM: logarithm === 1 }),
+  );
 
 export const softmaxKernel = defineKernel({
   name: 'softmax',
@@ -14,44 +65,7 @@ export const softmaxKernel = defineKernel({
   bindings: { x: 'read', out: 'write' },
   params: rowParams,
   cost: ({ rows, length }) => ({ flops: 3 * rows * length, bytes: 8 * rows * length }),
-  variants: [
-    {
-      name: 'naive',
-      adds: 'one row per invocation',
-      passes: ({ rows, logarithm }) => [
-        {
-          source: file('softmax.wgsl'),
-          constants: { LOGARITHM: logarithm === 1 },
-          workgroups: workgroupsFor(rows, 64),
-        },
-      ],
-    },
-    {
-      name: 'vec4',
-      adds: 'one row per invocation, four elements at a time',
-      supports: ({ length }) => length % 4 === 0,
-      passes: ({ rows, logarithm }) => [
-        {
-          source: file('softmax.wgsl'),
-          constants: { LOGARITHM: logarithm === 1, ...VEC4 },
-          workgroups: workgroupsFor(rows, 64),
-        },
-      ],
-    },
-    {
-      name: 'team',
-      adds: 'one row per workgroup, for GPUs',
-      family: 'tiled',
-      suits: ({ length }, traits) => forTeams(length, traits),
-      passes: ({ rows, logarithm }) => [
-        {
-          source: file('softmax-team.wgsl'),
-          constants: { LOGARITHM: logarithm === 1 },
-          workgroups: foldWorkgroups(rows),
-        },
-      ],
-    },
-  ],
+  variants: softmaxRungs('softmax.wgsl', 'softmax-team.wgsl'),
 });
 
 export const softmaxBackwardKernel = defineKernel({
@@ -60,102 +74,31 @@ export const softmaxBackwardKernel = defineKernel({
   bindings: { gradient: 'read', y: 'read', out: 'write' },
   params: rowParams,
   cost: ({ rows, length }) => ({ flops: 4 * rows * length, bytes: 12 * rows * length }),
-  variants: [
-    {
-      name: 'naive',
-      adds: 'one row per invocation',
-      passes: ({ rows, logarithm }) => [
-        {
-          source: file('softmax-backward.wgsl'),
-          constants: { LOGARITHM: logarithm === 1 },
-          workgroups: workgroupsFor(rows, 64),
-        },
-      ],
-    },
-    {
-      name: 'vec4',
-      adds: 'one row per invocation, four elements at a time',
-      supports: ({ length }) => length % 4 === 0,
-      passes: ({ rows, logarithm }) => [
-        {
-          source: file('softmax-backward.wgsl'),
-          constants: { LOGARITHM: logarithm === 1, ...VEC4 },
-          workgroups: workgroupsFor(rows, 64),
-        },
-      ],
-    },
-    {
-      name: 'team',
-      adds: 'one row per workgroup, for GPUs',
-      family: 'tiled',
-      suits: ({ length }, traits) => forTeams(length, traits),
-      passes: ({ rows, logarithm }) => [
-        {
-          source: file('softmax-backward-team.wgsl'),
-          constants: { LOGARITHM: logarithm === 1 },
-          workgroups: foldWorkgroups(rows),
-        },
-      ],
-    },
-  ],
+  variants: softmaxRungs('softmax-backward.wgsl', 'softmax-backward-team.wgsl'),
 });
 
-const crossEntropyTotal = (mean: number): Pass => ({
-  source: file('cross-entropy-total.wgsl'),
-  constants: { MEAN: mean === 1 },
-  workgroups: [1],
-});
+const entropyParams = { rows: 'u32', classes: 'u32', ignored: 'u32', soft: 'u32', mean: 'u32' } as const;
 
 export const crossEntropyKernel = defineKernel({
   name: 'crossEntropy',
   computes: 'out = Σ or mean over rows of −Σ t log softmax(logits)',
   bindings: { logits: 'read', labels: 'read', targets: 'read', logSum: 'write', scale: 'write', out: 'write' },
-  params: { rows: 'u32', classes: 'u32', ignored: 'u32', soft: 'u32', mean: 'u32' },
+  params: entropyParams,
   cost: ({ rows, classes }) => ({ flops: 3 * rows * classes, bytes: 4 * rows * classes }),
-  variants: [
+  // One workgroup joins the rows.
+  variants: rowRungs<keyof typeof entropyParams>(
+    { rows: 'cross-entropy-rows.wgsl', team: 'cross-entropy-rows-team.wgsl' },
+    ({ rows, classes }) => ({ rows, length: classes }),
+    ({ soft }) => ({ SOFT: soft === 1 }),
     {
-      name: 'rows',
-      adds: 'one row per invocation, then one workgroup over the rows',
       scratch: ({ rows }) => ({ losses: 4 * rows, weights: 4 * rows }),
-      passes: ({ rows, soft, mean }): Pass[] => [
-        {
-          source: file('cross-entropy-rows.wgsl'),
-          constants: { SOFT: soft === 1 },
-          workgroups: workgroupsFor(rows, 64),
-        },
-        crossEntropyTotal(mean),
-      ],
+      after: ({ mean }) => ({
+        source: file('cross-entropy-total.wgsl'),
+        constants: { MEAN: mean === 1 },
+        workgroups: [1],
+      }),
     },
-    {
-      name: 'vec4',
-      adds: 'rows, four elements at a time',
-      supports: ({ classes }) => classes % 4 === 0,
-      scratch: ({ rows }) => ({ losses: 4 * rows, weights: 4 * rows }),
-      passes: ({ rows, soft, mean }): Pass[] => [
-        {
-          source: file('cross-entropy-rows.wgsl'),
-          constants: { SOFT: soft === 1, ...VEC4 },
-          workgroups: workgroupsFor(rows, 64),
-        },
-        crossEntropyTotal(mean),
-      ],
-    },
-    {
-      name: 'team',
-      adds: 'one row per workgroup, for GPUs',
-      family: 'tiled',
-      suits: ({ classes }, traits) => forTeams(classes, traits),
-      scratch: ({ rows }) => ({ losses: 4 * rows, weights: 4 * rows }),
-      passes: ({ rows, soft, mean }): Pass[] => [
-        {
-          source: file('cross-entropy-rows-team.wgsl'),
-          constants: { SOFT: soft === 1 },
-          workgroups: foldWorkgroups(rows),
-        },
-        crossEntropyTotal(mean),
-      ],
-    },
-  ],
+  ),
 });
 
 export const crossEntropyBackwardKernel = defineKernel({

@@ -25,7 +25,7 @@ fn firstLargest(at: u32, a: Affine) -> Best {
       if (ky + kx == 0u) {
         best = Best(n, before, value, Uint(0u));
       } else {
-        let better = (value > best.value) | (unsignedBits(value) > INFINITE);
+        let better = (value > best.value) | (magnitudeBits(value) > INFINITE);
         best.n = select(best.n, n, better);
         best.before = select(best.before, before, better);
         best.value = select(best.value, value, better);

@@ -2,6 +2,8 @@
 // `chunk` windows side by side, four channels each: it finds their place once.
 requires immediate_address_space;
 
+// #include "../common/value.wgsl"
+// #include "../common/extremes.wgsl"
 // #include "walk.wgsl"
 
 const KH = 2u;
@@ -31,8 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     for (var ky = 0u; ky < KH; ky++) {
       for (var kx = 0u; kx < KW; kx++) {
         let v = x[at + (ky * params.width + kx) * params.channels];
-        // NaN is the largest, as in max-window.wgsl.
-        let better = (v > best) | ((bitcast<vec4u>(v) & vec4u(0x7fffffffu)) > vec4u(0x7f800000u));
+        let better = (v > best) | (magnitudeBits(v) > INFINITE); // NaN is the largest
         tap = select(tap, vec4u(ky * KW + kx), better);
         best = select(best, v, better);
       }

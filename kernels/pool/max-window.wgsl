@@ -23,7 +23,7 @@ fn window(index: u32) -> Best {
       let ix = o.x * SW + kx - PW;
       if (iy < params.height && ix < params.width) {
         let v = x[((o.n * params.height + iy) * params.width + ix) * params.channels + o.c];
-        let better = (best.tap == none) | (v > best.value) | (unsignedBits(v) > INFINITE);
+        let better = (best.tap == none) | (v > best.value) | (magnitudeBits(v) > INFINITE);
         best.value = select(best.value, v, better);
         best.tap = select(best.tap, Uint(ky * KW + kx), better);
       }

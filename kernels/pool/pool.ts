@@ -106,7 +106,9 @@ export const maxPoolKernel = defineKernel<'x' | 'out' | 'taps', P | 'slope'>({
       // With `ceilMode` the last window may be cut off.
       supports: (p) => tiled(p) && p.outHeight * p.kernelHeight <= p.height && p.outWidth * p.kernelWidth <= p.width,
       suits: (_p, { family }) => family === 'lanes',
-      passes: (p, _tile, traits) => [tilePass(p, traits, 'max-pool-tiles.wgsl', p.outHeight, p.outWidth, slopeOf(p))],
+      passes: (p, _tile, traits) => [
+        tilePass(p, traits, 'max-pool-tiles.wgsl', p.outHeight, p.outWidth, { ...slopeOf(p), ...VEC4 }),
+      ],
     },
   ],
 });

@@ -3,7 +3,6 @@
  * `candidates/`. They stay there, so that an interrupted balancing goes on, a review can be taken up again, and pictures
  * that were turned down can be looked at later.
  */
-
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';

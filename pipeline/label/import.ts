@@ -1,5 +1,4 @@
 /** Answers given elsewhere become answers here. Importing the same file twice adds nothing the second time. */
-
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, extname } from 'node:path';

@@ -2,7 +2,6 @@
  * Label Studio's task format, both ways (https://labelstud.io/guide/task_format): a task per picture with one annotation
  * per answer, whose result is one choice.
  */
-
 import { z } from 'zod';
 import { DataError } from '../../engine/errors.ts';
 import { complaint } from '../complaint.ts';

@@ -2,7 +2,6 @@
  * A run folder: everything about one training run, in files that people and other tools can read.
  * events.jsonl is the truth; summary.csv and the TensorBoard file are views of it.
  */
-
 import { type FileHandle, mkdir, open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { stringify } from 'csv-stringify/sync';

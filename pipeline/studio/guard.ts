@@ -1,5 +1,4 @@
 /** What every request to a page's API has to pass: its origin, its form, its size; and how refusals are answered. */
-
 import { getConnInfo } from '@hono/node-server/conninfo';
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';

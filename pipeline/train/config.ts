@@ -1,5 +1,4 @@
 /** Every option of a training run, its defaults and its presets. What is here resolved goes into config.json as it is. */
-
 import { z } from 'zod';
 import { ConfigError } from '../../engine/index.ts';
 import {

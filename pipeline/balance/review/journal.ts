@@ -2,7 +2,6 @@
  * What was decided in a review: one line for every act, on the disk before it is confirmed. The decisions in memory are
  * these lines folded, and nothing else; an undo is a line of its own.
  */
-
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
