@@ -72,6 +72,10 @@ describe('interleaved', () => {
     const settle = async () => undefined;
     const [a] = await interleaved([contender('a', order)], { rounds: 2, turnMs: 1, warm: true, settle });
     expect(a.samples).toHaveLength(order.length - 2);
+    // Short is up to ten turns.
+    const middle: string[] = [];
+    const [m] = await interleaved([contender('m', middle, 9)], { rounds: 2, turnMs: 1, warm: true, settle });
+    expect(m.samples).toHaveLength(middle.length - 2);
     const runs: string[] = [];
     const long = await interleaved([contender('b', runs, 11)], { rounds: 2, turnMs: 1, warm: true, settle });
     expect(long[0].samples).toEqual([11, 11]);

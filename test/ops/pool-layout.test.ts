@@ -198,6 +198,15 @@ describe('seBlock', () => {
     input([c], 5),
   ];
 
+  it('makes NaN of a picture that holds one, and of no other', async () => {
+    const numbers = samples(n * h * w * c, 1);
+    numbers[5] = Number.NaN;
+    const w1 = k.tensor(samples(c * hidden, 2), [c, hidden]);
+    const w2 = k.tensor(samples(hidden * c, 3), [hidden, c]);
+    const y = await k.seBlock(k.tensor(numbers, [n, h, w, c]), w1, w2).floats();
+    expect([...y].map(Number.isNaN)).toEqual(Array.from(y, (_, i) => i < h * w * c));
+  });
+
   it('has the gradients of its formula', async () => {
     await gradCheck({
       op: (x, w1, w2, bias1, bias2) => k.seBlock(x, w1, w2, { bias1, bias2 }),

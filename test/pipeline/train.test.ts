@@ -135,6 +135,13 @@ describe('a run', () => {
     for (const name of ['config.json', 'split.json']) await cp(join(whole, name), join(early, name));
     await resumeRun(early, session().options);
     expect(await curve(early)).toEqual(await curve(whole));
+    // Also one that begins from given weights.
+    const [pretrained, again] = [join(folder, 'pretrained'), join(folder, 'pretrained again')];
+    const weights = join(whole, 'checkpoints', 'best.safetensors');
+    await beginRun({ ...small(), epochs: 1, weights }, pretrained, session().options);
+    for (const name of ['config.json', 'split.json']) await cp(join(pretrained, name), join(again, name));
+    await resumeRun(again, session().options);
+    expect(await curve(again)).toEqual(await curve(pretrained));
   });
 
   test('can be evaluated on its own test pictures, on other data and on single files', async () => {

@@ -8,6 +8,7 @@ import { type Device, openDevice } from '../../../engine/node.ts';
 import { cycleGanConfig } from '../../../models/index.ts';
 import type { GanRunConfig } from '../../../pipeline/balance/config.ts';
 import { gridPath, loadSize, trainGan } from '../../../pipeline/balance/gan-training.ts';
+import { supplyOf } from '../../../pipeline/balance/generate.ts';
 import { planBalance, realPictures, trainable } from '../../../pipeline/balance/plan.ts';
 import { pictureStore } from '../../../pipeline/dataset/decode.ts';
 import { type DataSet, readDataSet } from '../../../pipeline/dataset/read.ts';
@@ -99,7 +100,7 @@ describe('planBalance', () => {
     expect(() => planBalance(data, { to: 'normal=400' })).toThrow(/Choose another with --from/);
   });
 
-  it('learns nothing from subjects that the manifest holds out, whichever of their pictures it marks', () => {
+  it('learns nothing from subjects that the manifest holds out, and makes nothing of them, whichever pictures it marks', async () => {
     const [a, b, c] = [...new Set(classOf('normal').map(({ subject }) => subject))];
     const marked = new Map([
       [classOf('normal').find(({ subject }) => subject === a)?.name, 'test' as const],
@@ -114,5 +115,17 @@ describe('planBalance', () => {
         classOf(name).flatMap(({ name, subject }) => (subject === a || subject === b ? [] : name)),
       );
     }
+    const options = { seed: 1, withReviewed: false };
+    const { unused } = await supplyOf(
+      { ...data, pictures },
+      { from: 'normal', to: 'sad' },
+      join(folder, 'none'),
+      options,
+    );
+    expect(unused.map(({ name }) => name).sort()).toEqual(
+      trainable({ ...data, pictures }, 'normal')
+        .map(({ name }) => name)
+        .sort(),
+    );
   });
 });
