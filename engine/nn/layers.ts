@@ -1,6 +1,7 @@
 import { ConfigError } from '../errors.ts';
 import { add, div, mul, sub } from '../ops/arithmetic.ts';
 import { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d } from '../ops/conv.ts';
+import { conv2dMaxPool2d } from '../ops/conv-pool.ts';
 import type { EpilogueOptions } from '../ops/epilogue.ts';
 import { linear } from '../ops/linear.ts';
 import { batchNorm, instanceNorm } from '../ops/norm.ts';
@@ -123,6 +124,7 @@ export class Conv2d extends Module {
     const { activation = 'none', negativeSlope } = this.#options;
     const keepsOrder = activation === 'none' || activation === 'relu' || activation === 'leakyRelu';
     if (!keepsOrder || !fusesPools()) return maxPool2d(this.forward(x), { kernelSize });
+    if (kernelSize === 2) return conv2dMaxPool2d(x, this.weight, this.bias, this.#options);
     const y = conv2d(x, this.weight, this.bias, { ...this.#options, activation: 'none' });
     return maxPool2d(y, { kernelSize, activation, negativeSlope });
   }

@@ -63,7 +63,7 @@ function pair(op: string, name: string, value: Pair | undefined, fallback: numbe
 }
 
 /** The kernels' parameters: x is the side under the window, y the side with one value per window. */
-function geometry(x: Shape, y: Shape, weight: Shape, window: Window, epilogue: Epilogue): ConvGeometry {
+export function geometry(x: Shape, y: Shape, weight: Shape, window: Window, epilogue: Epilogue): ConvGeometry {
   return {
     batch: x[0],
     h: x[1],
@@ -130,6 +130,21 @@ function checkBias(op: string, weight: Shape, bias: Shape | undefined, channels:
   if (bias && (bias.length !== 1 || bias[0] !== channels)) {
     throw shapeError(op, [weight, bias], `Needed: a bias of [${channels}], one per output channel.`);
   }
+}
+
+/** Options as they reach the kernels; throws ConfigError for impossible ones. */
+export function convAttributes(op: string, options: Conv2dOptions): ConvAttributes {
+  const { groups = 1 } = options;
+  if (!Number.isInteger(groups) || groups < 1) {
+    throw new ConfigError(`${op}: groups is ${groups}.`, { remedy: 'Use an integer ≥ 1.' });
+  }
+  return {
+    stride: pair(op, 'stride', options.stride, 1, 1),
+    padding: pair(op, 'padding', options.padding, 0, 0),
+    dilation: pair(op, 'dilation', options.dilation, 1, 1),
+    groups,
+    epilogue: resolveEpilogue(op, options),
+  };
 }
 
 export const conv2dOp = defineOp<ConvAttributes>({
@@ -226,19 +241,8 @@ export const convTranspose2dOp = defineOp<ConvTransposeAttributes>({
  * → [batch, ⌊(h + 2·padding − dilation·(kh − 1) − 1) / stride⌋ + 1, likewise w, cout]. The activation f is applied in
  * the same pass. Throws ShapeError when sizes do not fit, ConfigError for impossible options.
  */
-export function conv2d(x: Tensor, weight: Tensor, bias?: Tensor, options: Conv2dOptions = {}): Tensor {
-  const { groups = 1 } = options;
-  if (!Number.isInteger(groups) || groups < 1) {
-    throw new ConfigError(`conv2d: groups is ${groups}.`, { remedy: 'Use an integer ≥ 1.' });
-  }
-  return apply(conv2dOp, bias ? [x, weight, bias] : [x, weight], {
-    stride: pair('conv2d', 'stride', options.stride, 1, 1),
-    padding: pair('conv2d', 'padding', options.padding, 0, 0),
-    dilation: pair('conv2d', 'dilation', options.dilation, 1, 1),
-    groups,
-    epilogue: resolveEpilogue('conv2d', options),
-  });
-}
+export const conv2d = (x: Tensor, weight: Tensor, bias?: Tensor, options: Conv2dOptions = {}): Tensor =>
+  apply(conv2dOp, bias ? [x, weight, bias] : [x, weight], convAttributes('conv2d', options));
 
 /**
  * Transposed convolution (the adjoint of conv2d, "deconvolution"). x [batch, h, w, cin], weight [kh, kw, cout, cin],

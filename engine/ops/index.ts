@@ -2,6 +2,7 @@ import { addOp, divOp, maximumOp, minimumOp, mulOp, subOp } from './arithmetic.t
 import { augmentOp, standardiseOp } from './augment.ts';
 import { biMapOp } from './bi-map.ts';
 import { conv2dOp, convTranspose2dOp } from './conv.ts';
+import { conv2dMaxPoolOp } from './conv-pool.ts';
 import { covarianceOp } from './covariance.ts';
 import { chooseSamplesOp } from './covariance-log-eig.ts';
 import { l1LossOp, mseLossOp } from './difference-loss.ts';
@@ -55,6 +56,7 @@ export const ops = {
   chooseSamples: chooseSamplesOp,
   clamp: clampOp,
   conv2d: conv2dOp,
+  conv2dMaxPool: conv2dMaxPoolOp,
   convTranspose2d: convTranspose2dOp,
   correctCount: correctCountOp,
   covariance: covarianceOp,

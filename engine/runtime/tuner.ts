@@ -110,6 +110,15 @@ export class Tuner {
     };
   }
 
+  /** The rung that runs where no measurement of this shape says otherwise. */
+  expected(kernel: Kernel, params: Readonly<Record<string, number>>): string {
+    const forced = this.#forced.get(kernel.name)?.variant;
+    if (forced !== undefined) return forced;
+    const everywhere = this.#forced.get('*')?.variant;
+    const supported = this.supported(kernel, params);
+    return supported.find((v) => v.name === everywhere)?.name ?? this.rungs(kernel, params).untuned.variant.name;
+  }
+
   /** The calls of this process for which a measurement of this machine beat the untuned choice, as a table of defaults. */
   get won(): Readonly<Record<string, string>> {
     return Object.fromEntries([...this.#won].sort(([a], [b]) => (a < b ? -1 : 1)));

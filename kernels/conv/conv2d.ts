@@ -1,4 +1,5 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { blocksConv2d } from './blocks.ts';
 import { depthwiseConv2d } from './depthwise.ts';
 import { depthwiseStripsConv2d } from './depthwise-strips.ts';
 import { directConv2d } from './direct.ts';
@@ -33,6 +34,7 @@ export const conv2dKernel = defineKernel({
     depthwiseStripsConv2d,
     laneConv2d,
     narrowConv2d,
+    blocksConv2d,
     winogradConv2d,
     ...tiledConv2d,
     directConv2d,

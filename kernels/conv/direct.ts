@@ -95,5 +95,5 @@ const direct = (transposed: boolean): GatherRung => ({
   narrow: true,
 });
 
-export const directConv2d = gatherVariant(direct(false), false);
-export const directConv2dInputGradient = gatherVariant(direct(true), true);
+export const directConv2d = gatherVariant(direct(false), 'forward');
+export const directConv2dInputGradient = gatherVariant(direct(true), 'transposed');

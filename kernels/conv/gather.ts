@@ -23,6 +23,36 @@ export interface Reads {
 /** Output channels of a panel of arranged weights, unless a rung wants fewer. */
 export const PANEL = 32;
 
+const rowAt = `fn rowAt(index: u32, walk: Walk) -> Row {
+  let grid = (vec2i(i32(params.dstH), i32(params.dstW)) + walk.phases - 1) / walk.phases;
+  let i = i32(index);
+  let x = i % grid.y;
+  let y = (i / grid.y) % grid.x;
+  let n = i / (grid.y * grid.x);
+  let pixel = vec2i(y, x) * walk.phases + walk.phase;
+  let exists = n < i32(params.batch) && pixel.x < i32(params.dstH) && pixel.y < i32(params.dstW);
+  let at = ((n * i32(params.dstH) + pixel.x) * i32(params.dstW) + pixel.y) * i32(params.dstC);
+  let picture = min(n, i32(params.batch) - 1) * i32(params.srcH);
+  return Row(vec2i(y, x) * walk.step + walk.first, picture, select(NOWHERE, u32(at), exists));
+}
+`;
+
+/** Four rows after each other are the positions of one 2 × 2 window; dstH × dstW counts windows, and `out` is where theirs goes. */
+const pooledRowAt = `
+fn rowAt(index: u32, walk: Walk) -> Row {
+  let size = vec2i(i32(params.dstH), i32(params.dstW));
+  let i = i32(index / 4u);
+  let x = i % size.y;
+  let y = (i / size.y) % size.x;
+  let n = i / (size.y * size.x);
+  let pixel = 2 * vec2i(y, x) + vec2i(i32(index / 2u % 2u), i32(index % 2u));
+  let exists = n < i32(params.batch);
+  let at = i * i32(params.dstC);
+  let picture = min(n, i32(params.batch) - 1) * i32(params.srcH);
+  return Row(pixel * walk.step + walk.first, picture, select(NOWHERE, u32(at), exists));
+}
+`;
+
 /**
  * What the gather kernels share. They are the convolution and, with `transposed`, its input gradient: each destination
  * pixel gathers, tap by tap, the source pixel that the tap points at, so that one pipeline serves both. Transposed with
@@ -34,6 +64,7 @@ export const gatherText = (
   reads?: Reads,
   source: 'f32' | 'vec4f' = 'vec4f',
   target: 'f32' | 'vec4f' = 'vec4f',
+  pooled = false,
 ): string => `
 struct Params {
   batch: u32,
@@ -86,19 +117,7 @@ fn walkOf(z: u32) -> Walk {
 // where its result goes.
 struct Row { start: vec2i, picture: i32, out: u32 }
 
-fn rowAt(index: u32, walk: Walk) -> Row {
-  let grid = (vec2i(i32(params.dstH), i32(params.dstW)) + walk.phases - 1) / walk.phases;
-  let i = i32(index);
-  let x = i % grid.y;
-  let y = (i / grid.y) % grid.x;
-  let n = i / (grid.y * grid.x);
-  let pixel = vec2i(y, x) * walk.phases + walk.phase;
-  let exists = n < i32(params.batch) && pixel.x < i32(params.dstH) && pixel.y < i32(params.dstW);
-  let at = ((n * i32(params.dstH) + pixel.x) * i32(params.dstW) + pixel.y) * i32(params.dstC);
-  let picture = min(n, i32(params.batch) - 1) * i32(params.srcH);
-  return Row(vec2i(y, x) * walk.step + walk.first, picture, select(NOWHERE, u32(at), exists));
-}
-`;
+${pooled ? pooledRowAt : rowAt}`;
 
 /**
  * Statements: whether pixel `g` of an invocation, at the tap `offset` from its start, meets the source, and where.
@@ -119,9 +138,23 @@ export const hasLanes = (traits: DeviceTraits): boolean => traits.subgroupMinSiz
 
 const phasesOf = (p: Params, transposed: boolean): number => (transposed ? p.strideY * p.strideX : 1);
 
+/** Which way a rung goes: the convolution, its input gradient, or the convolution with a pooling of 2 × 2 behind it. */
+export type Direction = 'forward' | 'transposed' | 'pooled';
+
+/** Windows of a pooling of 2 × 2, side by side. */
+export const pooledSize = ({ oh, ow }: Pick<Params, 'oh' | 'ow'>): { h: number; w: number } => ({
+  h: Math.floor(oh / 2),
+  w: Math.floor(ow / 2),
+});
+
 /** Destination pixels of one phase, over the batch. */
-const pixels = (p: Params, transposed: boolean): number =>
-  transposed ? p.batch * Math.ceil(p.h / p.strideY) * Math.ceil(p.w / p.strideX) : p.batch * p.oh * p.ow;
+const pixels = (p: Params, direction: Direction): number => {
+  const { h, w } = pooledSize(p);
+  if (direction === 'pooled') return p.batch * 4 * h * w;
+  return direction === 'transposed'
+    ? p.batch * Math.ceil(p.h / p.strideY) * Math.ceil(p.w / p.strideX)
+    : p.batch * p.oh * p.ow;
+};
 
 /** Destination pixels × columns, `count` times, each a sum over k. */
 export interface GatherSize {
@@ -158,16 +191,21 @@ export interface Channels {
   readonly depth: number;
   /** Of the destination: not a multiple of 4, so they are stored one by one. */
   readonly odd: boolean;
+  /** The largest of each 2 × 2 is stored, and its place. */
+  readonly pooled: boolean;
 }
 
-/** The rung under the names of one of the two declarations. */
-export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<ConvParam> {
-  const [src, dst] = transposed ? ['y', 'x'] : ['x', 'y'];
+/** The rung under the names of one of the three declarations. */
+export function gatherVariant(rung: GatherRung, direction: Direction): Variant<ConvParam> {
+  const transposed = direction === 'transposed';
+  const pooled = direction === 'pooled';
+  const [src, dst] = transposed ? ['y', 'x'] : ['x', pooled ? 'out' : 'y'];
   const sizes = (p: Params, tile: Constants = {}) => {
     const [k, columns] = transposed ? [p.cout, p.cin] : [p.cin, p.cout];
     const few = rung.narrow && p.groups === 1 && k < 4;
     const panel = rung.narrow ? rung.shape(tile).columns : PANEL;
-    const channels = { depth: few ? k : 0, odd: columns % 4 !== 0 };
+    const channels = { depth: few ? k : 0, odd: columns % 4 !== 0, pooled };
+    const to = pooled ? pooledSize(p) : transposed ? { h: p.h, w: p.w } : { h: p.oh, w: p.ow };
     return {
       k,
       columns,
@@ -177,9 +215,12 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       padSource: !few && k % 4 !== 0,
       padTarget: !rung.narrow && channels.odd,
       source: { matrices: 1, rows: p.batch * (transposed ? p.oh * p.ow : p.h * p.w), columns: k },
-      target: { matrices: 1, rows: p.batch * (transposed ? p.h * p.w : p.oh * p.ow), columns },
+      target: { matrices: 1, rows: p.batch * to.h * to.w, columns },
+      to,
       taps: p.kh * p.kw,
       panels: Math.ceil(columns / p.groups / panel),
+      // One panel as wide as the weights: they are arranged as they stand.
+      arranged: !transposed && !rung.half && p.groups === 1 && panel === columns && (few || k % 4 === 0),
     };
   };
   /** Source and arranged weights as the product binds them. */
@@ -199,7 +240,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
   const grid = (p: Params, tile: Constants) => {
     const shape = rung.shape(tile);
     return {
-      x: Math.ceil(pixels(p, transposed) / shape.rows),
+      x: Math.ceil(pixels(p, direction) / shape.rows),
       y: Math.ceil(sizes(p).columns / p.groups / shape.columns),
       z: count(p),
     };
@@ -222,7 +263,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
     const columns = sizes(p).columns / p.groups;
     // Of the vec4 rung, whose tiles all have the same columns.
     const { src } = readsOf(p, traits, { columns: PANEL });
-    const size = { pixels: pixels(p, transposed), columns, count: count(p), k: depthOf(p), src };
+    const size = { pixels: pixels(p, direction), columns, count: count(p), k: depthOf(p), src };
     return rung.tiles(size, traits).filter((tile) => grid(p, tile).x <= 65_535);
   };
   return {
@@ -232,6 +273,7 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
     supports: (p, traits) =>
       rung.supports(traits, p) &&
       channelsFit(p) &&
+      (!pooled || (p.cout % 4 === 0 && isSlopeOnly(p.activation) && pixels(p, direction) > 0)) &&
       tiles(p, traits).length > 0 &&
       count(p) <= 65_535 &&
       (!transposed || ((p.strideY === 1 || p.dilationY === 1) && (p.strideX === 1 || p.dilationX === 1))),
@@ -242,17 +284,18 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
     },
     tiles,
     scratch: (p, tile) => {
-      const { k, columns, depth, padSource, padTarget, panel, source, target, taps, panels } = sizes(p, tile);
+      const { k, columns, depth, padSource, padTarget, panel, source, target, taps, panels, arranged } = sizes(p, tile);
       return {
         ...(padSource && { srcPadded: 4 * source.rows * ceil4(k) }),
         ...(padTarget && { dstPadded: 4 * target.rows * ceil4(columns) }),
-        arranged: 4 * panel * p.groups * panels * taps * depth,
+        ...(!arranged && { arranged: 4 * panel * p.groups * panels * taps * depth }),
         ...partBytes(splitOf(p, tile), target.rows * ceil4(columns)),
         ...(rung.half && scaleScratch(...operands(p))),
       };
     },
     passes: (p, tile, traits) => {
-      const { k, columns, channels, depth, padSource, padTarget, panel, source, target, taps, panels } = sizes(p, tile);
+      const { k, columns, channels, depth, padSource, padTarget, panel, source, target, to, taps, panels, arranged } =
+        sizes(p, tile);
       const [k4, columns4] = [ceil4(k), ceil4(columns)];
       const unit = channels.odd && !padTarget ? 1 : 4;
       const { x, y, z } = grid(p, tile);
@@ -262,27 +305,29 @@ export function gatherVariant(rung: GatherRung, transposed: boolean): Variant<Co
       const inTile = split.parts === 1 && isSlopeOnly(p.activation);
       const passes: Pass[] = [];
       if (padSource) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
-      passes.push({
-        source: wgsl(import.meta.url, 'arrange-weights.wgsl'),
-        constants: { TRANSPOSED: transposed, PANEL: panel },
-        params: { taps, depth, panels },
-        workgroups: workgroupsFor((p.groups * panels * taps * depth * panel) / 4, 64),
-      });
+      if (!arranged) {
+        passes.push({
+          source: wgsl(import.meta.url, 'arrange-weights.wgsl'),
+          constants: { TRANSPOSED: transposed, PANEL: panel },
+          params: { taps, depth, panels },
+          workgroups: workgroupsFor((p.groups * panels * taps * depth * panel) / 4, 64),
+        });
+      }
       if (rung.half) passes.push(...scalePasses(...operands(p)));
       passes.push({
         source: rung.source(tile, channels, readsOf(p, traits, tile)),
         bind: {
           src: padSource ? 'srcPadded' : src,
           dst: split.parts > 1 ? 'partials' : whole,
-          weight: 'arranged',
+          weight: arranged ? 'weight' : 'arranged',
         },
         params: {
           ...packed(p),
           srcH: transposed ? p.oh : p.h,
           srcW: transposed ? p.ow : p.w,
           srcC: channels.depth || k4 / 4,
-          dstH: transposed ? p.h : p.oh,
-          dstW: transposed ? p.w : p.ow,
+          dstH: to.h,
+          dstW: to.w,
           dstC: unit === 1 ? columns : columns4 / 4,
           depth: channels.depth ? 1 : k4 / 4 / p.groups,
           columns: unit === 1 ? columns : columns4 / 4 / p.groups,

@@ -10,20 +10,41 @@ import {
 } from '../matmul/lane-tile.ts';
 import { type GatherRung, gatherText, gatherVariant, hasLanes, meetSource, type Reads } from './gather.ts';
 
-function laneConvText(rows: number, reads: Reads): string {
-  const groups = rows / 8;
-  return `${requiresTextures(reads.src, reads.weight)}// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
-// of 8 lanes per tile of ${rows} destination pixels × ${LANE_COLUMNS} channels; implicit GEMM, lanes hold pixels of the source.
-requires immediate_address_space;
-enable subgroups;
-${gatherText(reads)}
-var<private> inside: bool;
-
+const store = `
 fn store(row: u32, column: u32, value: vec4f) {
   if (inside && row != NOWHERE) {
     dst[row + column] = activated(value);
   }
-}
+}`;
+
+const storePooled = `
+@group(0) @binding(4) var<storage, read_write> taps: array<u32>;
+
+// #include "../pool/best-of-four.wgsl"
+
+fn store(row: u32, column: u32, best: Best) {
+  if (inside && row != NOWHERE) {
+    dst[row + column] = activated(best.value);
+    taps[row + column] = best.taps;
+  }
+}`;
+
+/** As rowStores, of the windows that four rows each make. */
+const pooledStores = (rows: number): string =>
+  lines(rows / 4, '  ', (w) => {
+    const values = [0, 1, 2, 3].map((i) => `c${4 * w + i} + start`).join(', ');
+    return `store(subgroupBroadcast(row${w >> 1}.out, ${(4 * w) & 7}u), out, bestOfFour(${values}));`;
+  });
+
+function laneConvText(rows: number, reads: Reads, pooled: boolean): string {
+  const groups = rows / 8;
+  return `${requiresTextures(reads.src, reads.weight)}// ${pooled ? 'conv2dMaxPool: dst[window, c] = f(max over its four pixels of ' : 'conv2d and conv2dInputGradient: dst[pixel, c] = f('}Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
+// of 8 lanes per tile of ${rows} destination pixels × ${LANE_COLUMNS} channels; implicit GEMM, lanes hold pixels of the source.
+requires immediate_address_space;
+enable subgroups;
+${gatherText(reads, 'vec4f', 'vec4f', pooled)}
+var<private> inside: bool;
+${pooled ? storePooled : store}
 ${laneMultiplyAdd}
 
 @compute @workgroup_size(8)
@@ -69,7 +90,7 @@ ${lines(4, '    ', (q) => `let b${q} = loadWeight(weightAt + ${8 * q}u);`)}
   inside = column < params.columns;
   let out = group * params.columns + column;
   let start = bias[group * params.columns + min(column, params.columns - 1u)];
-${rowStores(rows, ' + start')}
+${pooled ? pooledStores(rows) : rowStores(rows, ' + start')}
 }
 `;
 }
@@ -85,12 +106,13 @@ const lanes: GatherRung = {
     const [best, other] = src === 'texture' ? [48, 24] : [24, 32];
     return (pixels <= 8 ? [8, 24, 32] : [best, other, 8]).map((rows) => ({ rows }));
   },
-  source: ({ rows }, _channels, reads) =>
-    generated(import.meta.url, `conv/lanes-${rows}-${reads.src}-${reads.weight}`, () =>
-      laneConvText(Number(rows), reads),
+  source: ({ rows }, { pooled }, reads) =>
+    generated(import.meta.url, `conv/lanes-${rows}-${reads.src}-${reads.weight}${pooled ? '-pooled' : ''}`, () =>
+      laneConvText(Number(rows), reads, pooled),
     ),
   shape: ({ rows }) => ({ rows: Number(rows), columns: LANE_COLUMNS }),
 };
 
-export const laneConv2d = gatherVariant(lanes, false);
-export const laneConv2dInputGradient = gatherVariant(lanes, true);
+export const laneConv2d = gatherVariant(lanes, 'forward');
+export const laneConv2dInputGradient = gatherVariant(lanes, 'transposed');
+export const laneConv2dMaxPool = gatherVariant(lanes, 'pooled');

@@ -138,7 +138,7 @@ ${lines(columns / 4, '  ', (c) => {
 const TILES = [
   { columns: 4, pixels: 8 },
   { columns: 8, pixels: 8 },
-  { columns: 16, pixels: 4 },
+  { columns: 16, pixels: 8 },
   { columns: 32, pixels: 4 },
 ] as const;
 
@@ -167,5 +167,5 @@ const narrow: GatherRung = {
   narrow: true,
 };
 
-export const narrowConv2d = gatherVariant(narrow, false);
-export const narrowConv2dInputGradient = gatherVariant(narrow, true);
+export const narrowConv2d = gatherVariant(narrow, 'forward');
+export const narrowConv2dInputGradient = gatherVariant(narrow, 'transposed');

@@ -139,7 +139,7 @@ const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): Gather
 
 const [plain, half, matrix] = tiledKinds.map(rung);
 
-export const tiledConv2d = [plain, half].map((one) => gatherVariant(one, false));
-export const tiledConv2dInputGradient = [plain, half].map((one) => gatherVariant(one, true));
-export const matrixConv2d = gatherVariant(matrix, false);
-export const matrixConv2dInputGradient = gatherVariant(matrix, true);
+export const tiledConv2d = [plain, half].map((one) => gatherVariant(one, 'forward'));
+export const tiledConv2dInputGradient = [plain, half].map((one) => gatherVariant(one, 'transposed'));
+export const matrixConv2d = gatherVariant(matrix, 'forward');
+export const matrixConv2dInputGradient = gatherVariant(matrix, 'transposed');

@@ -6,8 +6,8 @@
 
 const SLOPE = 1.0; // of the activation below zero: 0 ReLU, 1 none
 
-/** f(max), which is max(f): f keeps the order of values. */
-fn activated(v: Value) -> Value { return select(SLOPE * v, v, v > Value(0.0)); }
+/** f(max), which is max(f): f keeps the order of values. NaN stays: compilers fold 0 · NaN to 0. */
+fn activated(v: Value) -> Value { return select(SLOPE * v, v, (v > Value(0.0)) | (magnitudeBits(v) > INFINITE)); }
 
 struct Best { value: Value, tap: Uint }
 

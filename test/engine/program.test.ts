@@ -187,7 +187,7 @@ describe('what a program need not run', () => {
   const picture = () => tensor(random(2 * 12 * 12 * 3), [2, 12, 12, 3]);
   const layers = () => {
     const generator = new Generator(4);
-    return [new Conv2d(3, 8, 3, { padding: 1, generator }), new Conv2d(8, 8, 3, { padding: 1, generator })] as const;
+    return [new Conv2d(3, 12, 3, { padding: 1, generator }), new Conv2d(12, 12, 3, { padding: 1, generator })] as const;
   };
 
   it('repeats nothing whose result is there, with the same bits (REUSE)', async () => {

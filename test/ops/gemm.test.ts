@@ -3,6 +3,7 @@ import {
   type Activation,
   backward,
   conv2d,
+  conv2dMaxPool2d,
   convLayout,
   convTranspose2d,
   convTransposeLayout,
@@ -41,6 +42,11 @@ const ops: Record<
   },
   conv2d: {
     run: ([x, w, b], options) => conv2d(x, w, b, options),
+    weight: convLayout,
+    names: ['x', 'weight', 'bias'],
+  },
+  conv2dMaxPool: {
+    run: ([x, w, b], options) => conv2dMaxPool2d(x, w, b, options),
     weight: convLayout,
     names: ['x', 'weight', 'bias'],
   },

@@ -74,6 +74,8 @@ describe('max pooling with an activation', () => {
           expect(places, `${name}, ${at}`).toEqual([0]);
           k.backward(y, k.ones(y.shape));
           expect((await x.grad?.floats())?.[at * channels]).toBe(1);
+          const rectified = await k.maxPool2d(x, { kernelSize: 2, activation: 'relu' }).floats();
+          expect([...rectified.keys()].filter((i) => Number.isNaN(rectified[i]))).toEqual([0]);
         }
       }
     }

@@ -1,4 +1,4 @@
-"""matmul, linear, conv2d and convTranspose2d."""
+"""matmul, linear, conv2d, conv2dMaxPool and convTranspose2d."""
 import torch.nn.functional as F
 
 from family import Family, nchw, nhwc
@@ -102,6 +102,28 @@ def conv2d(family):
     add("relu-no-bias", (2, 5, 5, 4), 8, three, **same, bias=False, activation="relu")
 
 
+def conv2d_max_pool(family):
+    def add(name, x, out, kernel, stride=(1, 1), padding=(0, 0), bias=True, activation="none"):
+        inputs = {"x": x, "weight": (out, x[3]) + kernel}
+        if bias:
+            inputs["bias"] = (out,)
+        attributes = {"stride": stride, "padding": padding, "activation": activation}
+
+        def function(x, weight, bias=None):
+            y = ACTIVATIONS[activation](F.conv2d(nchw(x), weight, bias, stride, padding))
+            return nhwc(F.max_pool2d(y, 2))
+
+        family.case(f"conv2dMaxPool-{name}", "conv2dMaxPool", function, inputs, attributes)
+
+    three, same = (3, 3), {"padding": (1, 1)}
+    add("first-layer-grey", (3, 8, 10, 1), 16, three, **same, activation="relu")
+    add("first-layer", (2, 9, 7, 3), 20, three, **same, activation="leakyRelu")
+    add("odd-channels", (2, 5, 6, 5), 7, three, **same)
+    add("middle-layer", (2, 6, 7, 16), 36, three, **same, activation="relu")
+    add("stride2", (1, 11, 9, 4), 8, (2, 3), (2, 1), (0, 1), bias=False)
+    add("one-window", (2, 4, 4, 2), 4, three)
+
+
 def conv_transpose2d(family):
     def add(name, x, out, kernel, stride=(1, 1), padding=(0, 0), output_padding=(0, 0), bias=True):
         inputs = {"x": x, "weight": (x[3], out) + kernel}
@@ -127,5 +149,6 @@ def build():
     matmul(family)
     linear(family)
     conv2d(family)
+    conv2d_max_pool(family)
     conv_transpose2d(family)
     return family

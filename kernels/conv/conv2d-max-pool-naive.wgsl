@@ -1,0 +1,66 @@
+// conv2dMaxPool: out[n, y, x, co] = f(max over 2 × 2 positions of (x ∗ weight + bias)), windows side by side; `taps` keeps the
+// first maximum's place in its window, a byte per output. One invocation computes four neighbouring channels, one after the
+// other, so that it writes whole words of taps.
+requires immediate_address_space;
+
+// #include "../common/activation.wgsl"
+// #include "../common/conv.wgsl"
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;
+@group(0) @binding(1) var<storage, read> weight: array<f32>;
+@group(0) @binding(2) var<storage, read> bias: array<f32>;
+@group(0) @binding(3) var<storage, read_write> out: array<f32>;
+@group(0) @binding(4) var<storage, read_write> taps: array<u32>;
+
+fn convolved(n: u32, oy: u32, ox: u32, co: u32) -> f32 {
+  let window = pair(params.window);
+  let stride = pair(params.stride);
+  let padding = pair(params.padding);
+  let dilation = pair(params.dilation);
+  let depth = params.cin / params.groups;
+  let first = co / (params.cout / params.groups) * depth;
+  var sum = 0.0;
+  for (var ky = 0u; ky < window.x; ky++) {
+    let iy = i32(oy * stride.x + ky * dilation.x) - i32(padding.x);
+    if (iy < 0 || iy >= i32(params.h)) { continue; }
+    for (var kx = 0u; kx < window.y; kx++) {
+      let ix = i32(ox * stride.y + kx * dilation.y) - i32(padding.y);
+      if (ix < 0 || ix >= i32(params.w)) { continue; }
+      let start = ((n * params.h + u32(iy)) * params.w + u32(ix)) * params.cin + first;
+      let tap = (ky * window.y + kx) * depth;
+      for (var ci = 0u; ci < depth; ci++) {
+        sum += x[start + ci] * weight[(tap + ci) * params.cout + co];
+      }
+    }
+  }
+  return sum + bias[co];
+}
+
+@compute @workgroup_size(64)
+fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let i = (wid.y * count.x + wid.x) * 64u + lane;
+  let down = params.oh / 2u;
+  let across = params.ow / 2u;
+  let outputs = params.batch * down * across * params.cout;
+  var word = 0u;
+  for (var k = 0u; k < 4u; k++) {
+    let index = 4u * i + k;
+    if (index >= outputs) { break; }
+    let co = index % params.cout;
+    let ox = (index / params.cout) % across;
+    let oy = (index / (params.cout * across)) % down;
+    let n = index / (params.cout * across * down);
+    var best = 0.0;
+    var tap = 0u;
+    for (var position = 0u; position < 4u; position++) {
+      let value = convolved(n, 2u * oy + position / 2u, 2u * ox + position % 2u, co);
+      if (position == 0u || value > best || (bitcast<u32>(value) & 0x7fffffffu) > 0x7f800000u) { // NaN is the largest
+        best = value;
+        tap = position;
+      }
+    }
+    out[index] = activate(best, params.slope);
+    word |= tap << (8u * k);
+  }
+  if (4u * i < outputs) { taps[i] = word; }
+}

@@ -1,0 +1,35 @@
+import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { blocksConv2dMaxPoolWeightGradient } from './blocks.ts';
+import { pooledSize } from './gather.ts';
+import { convParams, packed } from './geometry.ts';
+
+export const conv2dMaxPoolWeightGradientKernel = defineKernel({
+  name: 'conv2dMaxPoolWeightGradient',
+  computes:
+    'weight, bias = the gradients of conv2dMaxPool by its weights and bias; f′ from its result, without f not bound',
+  bindings: { x: 'read', gradient: 'read', taps: 'read', result: 'read', weight: 'write', bias: 'write' },
+  params: convParams,
+  cost: (p) => {
+    const { h, w } = pooledSize(p);
+    const windows = p.batch * h * w * p.cout;
+    const weights = (p.kh * p.kw * p.cin * p.cout) / p.groups;
+    return {
+      flops: (2 * windows * p.kh * p.kw * p.cin) / p.groups,
+      bytes: 4 * (p.batch * p.h * p.w * p.cin + weights) + 5 * windows,
+    };
+  },
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation, lines of windows summed apart',
+      passes: (p) => [
+        {
+          source: wgsl(import.meta.url, 'conv2d-max-pool-weight-gradient-naive.wgsl'),
+          params: packed(p),
+          workgroups: workgroupsFor((p.kh * p.kw * p.cin * p.cout) / p.groups + p.cout, 64),
+        },
+      ],
+    },
+    blocksConv2dMaxPoolWeightGradient,
+  ],
+});
