@@ -10,6 +10,8 @@ export interface Case {
   readonly heavy?: boolean;
   /** Fills a GPU, and would take a software adapter minutes. */
   readonly gpuOnly?: boolean;
+  /** Only software adapters have its kernels. */
+  readonly softwareOnly?: boolean;
   /** Makes the inputs; what it returns runs the operations that call the kernels. */
   readonly make: () => () => void;
 }
@@ -215,6 +217,25 @@ export const cases: readonly Case[] = [
     make: () => {
       const [x, bias] = [normal(8, 56, 56, 64), normal(64)];
       return () => back(k.batchNormMaxPool2d(x, { bias, training: true, activation: 'relu' }));
+    },
+  },
+  {
+    title: 'conv 3×3 1→16@28 N64 + ReLU + max pool 2×2 (first layer)',
+    kernels: ['conv2dMaxPool', 'conv2dMaxPoolWeightGradient'],
+    // GPUs run the two one after the other.
+    softwareOnly: true,
+    make: () => {
+      const [x, w] = [normal(64, 28, 28, 1).detach(), normal(3, 3, 1, 16)];
+      return () => back(k.conv2dMaxPool2d(x, w, undefined, { padding: 1, activation: 'relu' }));
+    },
+  },
+  {
+    title: 'conv 3×3 16→32@14 N64 + ReLU + max pool 2×2',
+    kernels: ['conv2dMaxPool'],
+    softwareOnly: true,
+    make: () => {
+      const [x, w] = [normal(64, 14, 14, 16), normal(3, 3, 16, 32)];
+      return () => back(k.conv2dMaxPool2d(x, w, undefined, { padding: 1, activation: 'relu' }));
     },
   },
   {

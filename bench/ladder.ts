@@ -124,7 +124,7 @@ export async function runLadder(
   const { filter, quick, rounds } = options;
   for (const one of cases) {
     const wanted = !filter || one.title.includes(filter) || one.kernels.some((name) => name.includes(filter));
-    if (!wanted || (quick && one.heavy) || (one.gpuOnly && device.traits.software)) continue;
+    if (!wanted || (quick && one.heavy) || (device.traits.software ? one.gpuOnly : one.softwareOnly)) continue;
     const calls = capture(device, one.make());
     await device.sync();
     for (const name of one.kernels) {

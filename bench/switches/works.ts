@@ -2,7 +2,7 @@
 import * as k from '../../engine/node.ts';
 import { createModel } from '../../models/index.ts';
 import { presetModelOptions } from '../../pipeline/train/config.ts';
-import { classifier, gan, type Workload } from '../workloads.ts';
+import { classifier, gan, smallCnn, type Workload } from '../workloads.ts';
 
 /** A work whose results can be compared between two processes: the same inputs, weights and draws in both. */
 export interface Work {
@@ -74,6 +74,7 @@ export const works = {
   'so-dlse step, preset smoke, batch 32': step(
     classifier('so-dlse', 'so-dlse', 32, presetModelOptions('so-dlse', 'smoke')),
   ),
+  'small CNN step 28×28': step(smallCnn()),
   'CycleGAN step 64×64': step(gan(64, 16, 3)),
   'so-dlse inference, 8 pictures': inference,
   'GELU by its formula, 4M numbers': gelu,
