@@ -205,7 +205,7 @@ export const blocksConv2d = variant(false);
 export const blocksConv2dMaxPool = variant(true);
 
 /** Vectors of four output channels of a tile of the weight gradient. */
-const VECTORS = 4;
+const VECTORS = 2;
 /** Sums of (tap, input channel) pairs that it holds beside them, spilled or not. */
 const MOST_SUMS = 16;
 /** Windows of a part: sums short enough to stay exact, parts enough for all cores. */
@@ -215,7 +215,7 @@ function weightGradientText(window: BlockWindow, sloped: boolean): string {
   const rows = rowsOf(window);
   const vectors = range(VECTORS);
   const { kh, kw, cin } = window;
-  const sums = rows.flatMap(({ r, ky, kx, ci }) => vectors.map((v) => ({ r, ky, kx, ci, v, name: `c${r}_${v}` })));
+  const sums = rows.flatMap(({ r }) => vectors.map((v) => ({ r, v, name: `c${r}_${v}` })));
   return `// conv2dMaxPoolWeightGradient of a window of ${kh} × ${kw} over ${cin} channels at stride 1: partials[part][tap, ci][co] = Σ x[pixel of the
 // window's largest and tap, ci] · f′ · gradient[window, co] over the part's own 2 × 2 windows, and after them, of the bias, Σ f′ · gradient.
 // The lanes hold windows, whose inputs are read once, and every one the sums of all (tap, ci) and ${4 * VECTORS} co; they are added over
@@ -256,18 +256,20 @@ ${blockInputs(window, 1).replaceAll(/^/gm, '  ')}
 ${each(
   vectors,
   '    ',
-  (v) => `let at${v} = first + column${v};
-    let tap${v} = (vec4u(taps[at${v}]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
-    let own${v} = select(vec4f(0.0), gradient[at${v}], exists);
-    let g${v} = ${sloped ? `select(params.slope * own${v}, own${v}, result[at${v}] > vec4f(0.0))` : `own${v}`};
-    bias${v} += g${v};
-    ${[0, 1, 2, 3].map((p) => `let y${p}_${v} = select(vec4f(0.0), g${v}, tap${v} == vec4u(${p}u));`).join(' ')}`,
-)}
+  (v) => `{
+      let at = first + column${v};
+      let tap = (vec4u(taps[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
+      let own = select(vec4f(0.0), gradient[at], exists);
+      let g = ${sloped ? 'select(params.slope * own, own, result[at] > vec4f(0.0))' : 'own'};
+      bias${v} += g;
+${each([0, 1, 2, 3], '      ', (p) => `let y${p} = select(vec4f(0.0), g, tap == vec4u(${p}u));`)}
 ${each(
-  sums,
-  '    ',
-  ({ ky, kx, ci, v, name }) =>
-    `${name} = ${name}${[0, 1, 2, 3].map((p) => ` + x${ky + (p >> 1)}_${kx + (p & 1)}_${ci} * y${p}_${v}`).join('')};`,
+  rows,
+  '      ',
+  ({ r, ky, kx, ci }) =>
+    `c${r}_${v} = c${r}_${v}${[0, 1, 2, 3].map((p) => ` + x${ky + (p >> 1)}_${kx + (p & 1)}_${ci} * y${p}`).join('')};`,
+)}
+    }`,
 )}
   }
   let outAt = wid.x * ${rows.length + 1}u * params.columns;

@@ -1,7 +1,7 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { blocksConv2dMaxPoolWeightGradient } from './blocks.ts';
 import { pooledSize } from './gather.ts';
-import { convParams, packed } from './geometry.ts';
+import { convCost, convParams, packed } from './geometry.ts';
 
 export const conv2dMaxPoolWeightGradientKernel = defineKernel({
   name: 'conv2dMaxPoolWeightGradient',
@@ -11,12 +11,8 @@ export const conv2dMaxPoolWeightGradientKernel = defineKernel({
   params: convParams,
   cost: (p) => {
     const { h, w } = pooledSize(p);
-    const windows = p.batch * h * w * p.cout;
-    const weights = (p.kh * p.kw * p.cin * p.cout) / p.groups;
-    return {
-      flops: (2 * windows * p.kh * p.kw * p.cin) / p.groups,
-      bytes: 4 * (p.batch * p.h * p.w * p.cin + weights) + 5 * windows,
-    };
+    const { flops, bytes } = convCost(p);
+    return { flops, bytes: bytes - 4 * p.batch * p.oh * p.ow * p.cout + 5 * p.batch * h * w * p.cout };
   },
   variants: [
     {
