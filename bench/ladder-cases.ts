@@ -128,6 +128,14 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    title: 'matmul 64×1568×10 (classifier)',
+    kernels: ['matmul'],
+    make: () => {
+      const [a, b] = [normal(64, 1568), normal(1568, 10)];
+      return () => void k.matmul(a, b);
+    },
+  },
+  {
     title: 'matmul 32 × 64×144×256',
     kernels: ['matmul'],
     make: () => {

@@ -1,6 +1,7 @@
 import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { laneMatmul } from './lanes.ts';
 import { packedMatmul } from './packed.ts';
+import { thinMatmul } from './thin.ts';
 import { tiledMatmul } from './tiled.ts';
 
 export const matmulKernel = defineKernel({
@@ -43,6 +44,7 @@ export const matmulKernel = defineKernel({
     },
     laneMatmul,
     packedMatmul,
+    thinMatmul,
     ...tiledMatmul,
   ],
 });
