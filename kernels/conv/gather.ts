@@ -115,8 +115,6 @@ type Params = ConvGeometry;
 export const channelsFit = (p: Params): boolean =>
   p.groups === 1 || ((p.cin / p.groups) % 4 === 0 && (p.cout / p.groups) % 4 === 0);
 
-export const hasLanes = (traits: DeviceTraits): boolean => traits.subgroupMinSize === 8 && traits.subgroupMaxSize === 8;
-
 const phasesOf = (p: Params, transposed: boolean): number => (transposed ? p.strideY * p.strideX : 1);
 
 /** Destination pixels of one phase, over the batch. */

@@ -1,3 +1,4 @@
+import { hasLanes } from '../common/lanes.ts';
 import { requiresTextures } from '../common/vec4-input.ts';
 import { generated } from '../kernel.ts';
 import {
@@ -8,7 +9,6 @@ import {
   laneStore,
   lines,
 } from '../matmul/lane-tile.ts';
-import { hasLanes } from './gather.ts';
 import type { ConvGeometry } from './geometry.ts';
 import { type Reads, weightGradientTextOf, weightGradientVariant } from './weight-gradient.ts';
 

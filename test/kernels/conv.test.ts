@@ -10,10 +10,10 @@ import {
   type Tensor,
   tensor,
 } from '../../engine/node.ts';
+import { hasLanes } from '../../kernels/common/lanes.ts';
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
-import { hasLanes } from '../../kernels/conv/gather.ts';
 import type { Constants } from '../../kernels/kernel.ts';
 import { expectClose } from '../expect-close.ts';
 import { input, samples } from '../gradcheck.ts';
