@@ -1,3 +1,4 @@
+import { hasLanes } from '../common/lanes.ts';
 import { generated, type Pass, type Variant } from '../kernel.ts';
 import {
   LANE_COLUMNS,
@@ -9,7 +10,6 @@ import {
   literalLane,
 } from '../matmul/lane-tile.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
-import { hasLanes } from './gather.ts';
 import { type ConvParam, packed } from './geometry.ts';
 import { laneParts } from './lanes-weight-gradient.ts';
 

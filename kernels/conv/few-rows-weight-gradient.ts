@@ -1,6 +1,6 @@
+import { hasLanes } from '../common/lanes.ts';
 import { generated, type Pass, type Variant } from '../kernel.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
-import { hasLanes } from './gather.ts';
 import { type ConvParam, packed } from './geometry.ts';
 
 type Params = Readonly<Record<ConvParam, number>>;

@@ -134,8 +134,6 @@ type Params = ConvGeometry;
 export const channelsFit = (p: Params): boolean =>
   p.groups === 1 || ((p.cin / p.groups) % 4 === 0 && (p.cout / p.groups) % 4 === 0);
 
-export const hasLanes = (traits: DeviceTraits): boolean => traits.subgroupMinSize === 8 && traits.subgroupMaxSize === 8;
-
 const phasesOf = (p: Params, transposed: boolean): number => (transposed ? p.strideY * p.strideX : 1);
 
 /** Which way a rung goes: the convolution, its input gradient, or the convolution with a pooling of 2 × 2 behind it. */

@@ -1,3 +1,4 @@
+import { hasLanes } from '../common/lanes.ts';
 import { requiresTextures } from '../common/vec4-input.ts';
 import { generated } from '../kernel.ts';
 import {
@@ -8,7 +9,7 @@ import {
   lines,
   rowStores,
 } from '../matmul/lane-tile.ts';
-import { type GatherRung, gatherText, gatherVariant, hasLanes, meetSource, type Reads } from './gather.ts';
+import { type GatherRung, gatherText, gatherVariant, meetSource, type Reads } from './gather.ts';
 
 const store = `
 fn store(row: u32, column: u32, value: vec4f) {

@@ -1,15 +1,8 @@
+import { hasLanes } from '../common/lanes.ts';
 import { requiresTextures } from '../common/vec4-input.ts';
 import { generated } from '../kernel.ts';
 import { LANE_COLUMNS, laneMultiplyAdd, lines } from '../matmul/lane-tile.ts';
-import {
-  type Channels,
-  type GatherRung,
-  gatherText,
-  gatherVariant,
-  hasLanes,
-  meetSource,
-  type Reads,
-} from './gather.ts';
+import { type Channels, type GatherRung, gatherText, gatherVariant, meetSource, type Reads } from './gather.ts';
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 

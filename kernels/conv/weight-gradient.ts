@@ -108,7 +108,7 @@ export interface WeightGradientRung {
     windows: number,
   ) => readonly Constants[];
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
-  readonly source: (tile: Constants, reads: Reads) => WgslSource;
+  readonly source: (tile: Constants, reads: Reads, p: Params) => WgslSource;
   readonly parts: (p: Params, tiles: number, tile: Constants) => Parts;
   /** Rounds its operands to halves: their scales (kernels/half/half.ts) come first. */
   readonly half?: boolean;
@@ -179,7 +179,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
         y: viaFor(traits, 4 * positions * cout, grid[0]),
       };
       passes.push({
-        source: rung.source(tile, reads),
+        source: rung.source(tile, reads, p),
         bind: {
           ...(cin !== p.cin && { x: 'xPadded' }),
           ...(cout !== p.cout && { y: 'yPadded' }),

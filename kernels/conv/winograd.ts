@@ -1,8 +1,8 @@
+import { hasLanes } from '../common/lanes.ts';
 import { ceil4 } from '../common/repitch.ts';
 import { LARGEST_COPY, type Via } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import type { Constants, DeviceTraits, Pass, Variant, WgslSource } from '../kernel.ts';
-import { hasLanes } from './gather.ts';
 import type { ConvParam } from './geometry.ts';
 import { TILE_SIDES, type TileSide } from './winograd-algorithms.ts';
 import { alongDepth, alongRows, type PanelLayout, panelProduct, panels, productsTogether } from './winograd-product.ts';

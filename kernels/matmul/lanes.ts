@@ -1,3 +1,4 @@
+import { hasLanes } from '../common/lanes.ts';
 import { requiresTextures, type Via, vec4Input, viaFor } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
@@ -105,11 +106,7 @@ export const laneMatmul: Variant = {
   name: 'lanes',
   adds: 'operands in the 8 lanes of a CPU subgroup, factors by broadcast, up to 32 × 32 in registers; odd sizes padded first',
   supports: (p, traits) =>
-    traits.subgroupMinSize === 8 &&
-    traits.subgroupMaxSize === 8 &&
-    p.batch <= 65_535 &&
-    !(p.transposeLeft && p.transposeRight) &&
-    Math.ceil(p.m / 8) <= 65_535,
+    hasLanes(traits) && p.batch <= 65_535 && !(p.transposeLeft && p.transposeRight) && Math.ceil(p.m / 8) <= 65_535,
   suits: (p) => p.batch * p.m * p.n * p.k >= 4096,
   tiles: (p, traits) => {
     const tall = p.m > 32 && leftVia(p, traits) === 'texture';

@@ -1,3 +1,4 @@
+import { hasLanes } from '../common/lanes.ts';
 import { ceil4, repitch } from '../common/repitch.ts';
 import { requiresTextures, type Via, vec4Input } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
@@ -134,8 +135,7 @@ export const packedMatmul: Variant = {
   name: 'packed',
   adds: 'the lanes tile on operands packed into panels first: runs instead of strides, 48 → 57 GFLOP/s at 1024³, packing included',
   supports: (p, traits) =>
-    traits.subgroupMinSize === 8 &&
-    traits.subgroupMaxSize === 8 &&
+    hasLanes(traits) &&
     p.batch <= 65_535 &&
     !(p.transposeLeft && p.transposeRight) &&
     operands(p).every((o) => packedBytes(o) <= LARGEST_BINDING && panels(o) <= 65_535 && o.matrices <= 65_535),

@@ -1,5 +1,7 @@
+import { hasLanes } from '../common/lanes.ts';
 import { VEC4 } from '../common/value.ts';
 import { type Constants, defineKernel, foldWorkgroups, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { laneWalk, suitsLanes } from './reduce-lanes.ts';
 
 export const REDUCE_OPS = ['sum', 'max', 'min'] as const;
 export type ReduceName = (typeof REDUCE_OPS)[number];
@@ -161,6 +163,15 @@ export const reduceKernel = defineKernel({
           ...joinWalks(rest, scale, op),
         ];
       },
+    },
+    {
+      name: 'lanes',
+      adds: 'a column per 8 lanes of a CPU subgroup, joined by shuffles in one pass: no dispatch for a handful of partial sums',
+      supports: (_params, traits) => hasLanes(traits),
+      suits: ({ outer, length, inner }) => suitsLanes({ outer, length, inner }),
+      passes: ({ op, map, outer, length, inner, scale }) => [
+        laneWalk({ outer, length, inner }, scale, { OP: op, MAP: map }),
+      ],
     },
     {
       name: 'tree',

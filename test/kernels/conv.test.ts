@@ -10,10 +10,10 @@ import {
   type Tensor,
   tensor,
 } from '../../engine/node.ts';
+import { hasLanes } from '../../kernels/common/lanes.ts';
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
-import { hasLanes } from '../../kernels/conv/gather.ts';
 import type { Constants } from '../../kernels/kernel.ts';
 import { expectClose } from '../expect-close.ts';
 import { input, samples } from '../gradcheck.ts';
@@ -95,6 +95,8 @@ const cases: Case[] = [
   // 65 × 65 tiles of 16 pixels: more than one chunk of Winograd's, each 1820 tiles at up to 32 channels
   { name: 'many tiles', x: [1, 260, 260, 4], w: [3, 3, 4, 32], options: { padding: 1 } },
   { name: 'many positions', x: [4, 40, 40, 4], w: [3, 3, 4, 8], options: { padding: 1 }, bias: true },
+  // Three parts of five lines: an odd number of pairs, so that the last step of a part has half to do.
+  { name: 'lines of pairs, odd parts', x: [1, 15, 14, 8], w: [3, 3, 8, 16], options: { padding: 1 } },
   { name: 'deep', x: [1, 5, 6, 132], w: [3, 3, 132, 12], options: { padding: 1, activation: 'leakyRelu' }, bias: true },
   {
     name: 'deep, stride 2, sigmoid',

@@ -109,6 +109,7 @@ const cases: Case[] = [
     [3, 70, 512],
     [1, 70_000, 8],
     [2, 100, 601],
+    [2, 1100, 36],
   ].flatMap((shape): Case[] => [
     { name: `sum ${shape}`, shapes: [shape], op: (x) => k.sum(x, 1) },
     { name: `mean all ${shape}`, shapes: [shape], op: (x) => k.mean(x) },

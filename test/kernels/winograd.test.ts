@@ -1,9 +1,9 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { backward, conv2d, type Device, openDevice, type Tensor, tensor } from '../../engine/node.ts';
+import { hasLanes } from '../../kernels/common/lanes.ts';
 import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dInputGradientKernel } from '../../kernels/conv/conv2d-input-gradient.ts';
 import { conv2dWeightGradientKernel } from '../../kernels/conv/conv2d-weight-gradient.ts';
-import { hasLanes } from '../../kernels/conv/gather.ts';
 import { algorithms, TILE_SIDES, type TileSide } from '../../kernels/conv/winograd-algorithms.ts';
 import type { Constants, DeviceTraits } from '../../kernels/kernel.ts';
 import { samples } from '../gradcheck.ts';

@@ -121,6 +121,7 @@ describe('norm', () => {
     [2, 1, 8],
     [7, 33, 5],
     [2, 40, 600],
+    [2, 1100, 36],
   ])('every variant agrees with the naive one: %i groups, %i rows, %i channels', async (groups, rows, channels) => {
     const shape = [groups, rows, 1, channels];
     const values = samples(groups * rows * channels, 3);
@@ -134,7 +135,7 @@ describe('norm', () => {
       return Promise.all([y, x.grad as Tensor, weight.grad as Tensor].map((t) => t.floats()));
     };
     const naive = await run('naive');
-    for (const variant of ['chunks', 'chunks-vec4', 'chunks-tree', 'vec4', 'rows']) {
+    for (const variant of ['chunks', 'chunks-vec4', 'chunks-tree', 'lanes', 'vec4', 'rows']) {
       const found = await run(variant);
       for (const [i, label] of ['y', 'dx', 'dweight'].entries()) {
         expectClose(found[i], naive[i], { atol: 2e-5, rtol: 2e-5, label: `${variant} ${label}` });
