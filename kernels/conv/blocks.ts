@@ -1,3 +1,4 @@
+import { hasLanes } from '../common/lanes.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import {
   type DeviceTraits,
@@ -9,7 +10,7 @@ import {
   wgsl,
   workgroupsFor,
 } from '../kernel.ts';
-import { hasLanes, pooledSize } from './gather.ts';
+import { pooledSize } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
 /**

@@ -1,3 +1,4 @@
+import { hasLanes } from '../common/lanes.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { generated, type Pass, type Variant } from '../kernel.ts';
 import { formOf } from './padding.ts';
@@ -36,8 +37,7 @@ export const thinMatmul: Variant = {
   adds: `m, n or k of at most ${MOST} (a classifier's last layer) in registers, nothing padded: 64 × 10, 1568 deep, in 1 pass, 0.13 ms instead of 3, 0.28`,
   family: 'lanes',
   supports: (p, traits) =>
-    traits.subgroupMinSize === 8 &&
-    traits.subgroupMaxSize === 8 &&
+    hasLanes(traits) &&
     p.batch === 1 &&
     !(p.transposeLeft && p.transposeRight) &&
     planOf(p).few <= MOST &&
