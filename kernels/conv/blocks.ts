@@ -14,13 +14,13 @@ import { pooledSize } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
 /**
- * Convolution of few input channels: a lane holds two blocks of 2 × 2 windows side by side, whose inputs overlap. They are
+ * Convolution of few input channels: a lane holds four blocks of 2 × 2 windows side by side, whose inputs overlap. They are
  * read once and stay in registers for all output channels, which come in vec4, one after the other; weights reach the lanes
  * by broadcast. Each sum is in the order of `narrow`, tap by tap, and the same bits.
  */
 
-/** Blocks of a lane, side by side: 24 numbers of a 3 × 3 window's channel serve 8 windows, where one block would take 16 for 4. */
-const BLOCKS = 2;
+/** Blocks of a lane, side by side: 40 numbers of a 3 × 3 window's channel serve 16 windows, where one block would take 16 for 4 (1 → 16@28: 0.45 ms, 0.64). */
+const BLOCKS = 4;
 
 /** Lanes of a subgroup. */
 const LANES = 8;
@@ -180,7 +180,7 @@ const suits = (p: Params): boolean => p.cin < 4 && p.batch * p.oh * p.ow * p.kh 
 
 const variant = (pooled: boolean): Variant<ConvParam> => ({
   name: 'blocks',
-  adds: 'few input channels, read once for 8 windows and all output channels (1 → 16@28, batch 64: 1.1 ms → 0.7; 3 → 64@100, batch 32: 41 ms → 25)',
+  adds: 'few input channels, read once for 16 windows and all output channels (1 → 16@28, batch 64: 1.1 ms → 0.7; 3 → 64@100, batch 32: 30 ms → 24)',
   supports: (p, traits) => supports(p, traits) && (!pooled || (isSlopeOnly(p.activation) && p.oh > 1 && p.ow > 1)),
   suits,
   passes: (p) => {
