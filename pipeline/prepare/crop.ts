@@ -1,6 +1,7 @@
 import sharp from 'sharp';
 import type { Box, Picture } from '../../models/face-detector/detector.ts';
 import { type Rotation, rotate, type Still, unrotateBox } from './still.ts';
+import { beside } from './turns.ts';
 
 /**
  * The crop rule. The paper only says that a fixed rule was used; ours: a square around the middle of the face's box
@@ -66,35 +67,28 @@ function mirror(i: number, length: number): number {
 /** Turns the picture clockwise by `degrees` about its middle and cuts the middle square of `side` pixels. */
 export async function turnAndCut(picture: Picture, degrees: number, side: number): Promise<Picture> {
   const { width, height } = picture;
-  const turned = await sharp(picture.data, { raw: { width, height, channels: 3 } })
-    .rotate(degrees, { background: 'black' })
-    .raw()
-    .toBuffer({ resolveWithObject: true });
+  const rotated = sharp(picture.data, { raw: { width, height, channels: 3 } }).rotate(degrees, { background: 'black' });
+  const turned = await beside(() => rotated.raw().toBuffer({ resolveWithObject: true }));
   const left = Math.round((turned.info.width - side) / 2);
   const top = Math.round((turned.info.height - side) / 2);
   const { width: w, height: h } = turned.info;
-  const cut = sharp(turned.data, { raw: { width: w, height: h, channels: 3 } });
-  return {
-    width: side,
-    height: side,
-    data: await cut.extract({ left, top, width: side, height: side }).raw().toBuffer(),
-  };
+  const whole = sharp(turned.data, { raw: { width: w, height: h, channels: 3 } });
+  const cut = whole.extract({ left, top, width: side, height: side });
+  return { width: side, height: side, data: await beside(() => cut.raw().toBuffer()) };
 }
 
 /** The finished face: `size` × `size` pixels. */
 export async function resizeTo(picture: Picture, size: number): Promise<Picture> {
   const { width, height } = picture;
   if (width === size && height === size) return picture;
-  const data = await sharp(picture.data, { raw: { width, height, channels: 3 } })
-    .resize(size, size, { fit: 'fill', kernel: 'lanczos3' })
-    .raw()
-    .toBuffer();
+  const whole = sharp(picture.data, { raw: { width, height, channels: 3 } });
+  const resized = whole.resize(size, size, { fit: 'fill', kernel: 'lanczos3' });
+  const data = await beside(() => resized.raw().toBuffer());
   return { width: size, height: size, data };
 }
 
 /** Encodes without any metadata: no place, no camera, no name, no colour profile. */
 export function encodePng({ data, width, height }: Picture): Promise<Buffer> {
-  return sharp(data, { raw: { width, height, channels: 3 } })
-    .png({ compressionLevel: 6 })
-    .toBuffer();
+  const image = sharp(data, { raw: { width, height, channels: 3 } });
+  return beside(() => image.png({ compressionLevel: 6 }).toBuffer());
 }

@@ -2,6 +2,7 @@ import sharp, { type Sharp, type SharpOptions } from 'sharp';
 import type { Box, Picture } from '../../models/face-detector/detector.ts';
 import { Discarded } from './reasons.ts';
 import type { Still } from './still.ts';
+import { attempt } from './turns.ts';
 
 // libvips keeps what it decoded by file name, and would give a file that has changed since as it was.
 sharp.cache(false);
@@ -33,7 +34,9 @@ export async function openPhoto(path: string, maxMegapixels: number, kind: 'phot
 
 async function orientedSize(path: string, maxMegapixels: number, explain: Explain) {
   // The header is read without a limit, so that the report can say how large the picture is.
-  const { autoOrient } = await attempt(() => sharp(path, { limitInputPixels: false, page: 0 }).metadata(), explain);
+  const { autoOrient } = await attempt(() => sharp(path, { limitInputPixels: false, page: 0 }).metadata()).catch(
+    explain,
+  );
   const megapixels = (autoOrient.width * autoOrient.height) / 1e6;
   if (megapixels > maxMegapixels) {
     throw new Discarded(
@@ -62,33 +65,8 @@ const sharpRegion = ({ x, y, width, height }: Box) => ({ left: x, top: y, width,
 async function decode(image: Sharp, explain: Explain = explainPhoto): Promise<Picture> {
   const flat = image.flatten({ background: 'white' }).toColourspace('srgb').removeAlpha();
   const raw = flat.raw({ depth: 'uchar' });
-  const { data, info } = await attempt(() => raw.clone().toBuffer({ resolveWithObject: true }), explain);
+  const { data, info } = await attempt(() => raw.clone().toBuffer({ resolveWithObject: true })).catch(explain);
   return { width: info.width, height: info.height, data };
-}
-
-let running = 0;
-let whenIdle: (() => void) | undefined;
-let turns: Promise<unknown> = Promise.resolve();
-
-/**
- * libvips keeps the words of its errors in one place for all threads: of two files that fail at the same time one may get
- * the other's, or half of its own (one in ten, when five fail at once). So what failed is done again while no other is.
- */
-async function attempt<T>(work: () => Promise<T>, explain: Explain): Promise<T> {
-  for (let turn: unknown; turn !== turns; await turn) turn = turns;
-  running++;
-  try {
-    return await work();
-  } catch {
-    const turn = turns.then(async () => {
-      if (running > 0) await new Promise<void>((resolve) => (whenIdle = resolve));
-      return work();
-    });
-    turns = turn.catch(() => undefined);
-    return turn.catch(explain);
-  } finally {
-    if (--running === 0) whenIdle?.();
-  }
 }
 
 /** Turns the decoder's error into a reason. */

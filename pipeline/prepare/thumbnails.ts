@@ -1,5 +1,6 @@
 import sharp from 'sharp';
 import type { Picture } from '../../models/face-detector/detector.ts';
+import { beside } from './turns.ts';
 
 /** Side of the pictures on the contact sheets, in pixels. */
 export const thumbnailSide = 112;
@@ -15,5 +16,6 @@ export function thumbnail(picture: Picture | Buffer): Promise<Buffer> {
   const image = Buffer.isBuffer(picture)
     ? sharp(picture)
     : sharp(picture.data, { raw: { width: picture.width, height: picture.height, channels: 3 } });
-  return image.resize(thumbnailSide, thumbnailSide, { fit: 'inside' }).jpeg({ quality: 80 }).toBuffer();
+  const small = image.resize(thumbnailSide, thumbnailSide, { fit: 'inside' }).jpeg({ quality: 80 });
+  return beside(() => small.toBuffer());
 }

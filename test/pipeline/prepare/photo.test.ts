@@ -2,7 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { encodePng, resizeTo } from '../../../pipeline/prepare/crop.ts';
 import { openPhoto } from '../../../pipeline/prepare/photo.ts';
+import { thumbnail } from '../../../pipeline/prepare/thumbnails.ts';
 import { oneFace } from './fixtures.ts';
 
 let folder = '';
@@ -34,5 +36,26 @@ it('says of each what is wrong with it, however many fail at once', async () => 
     expect(others[0]).toMatch(/^truncated file: .*premature end/);
     expect(others[1]).toMatch(/^truncated file: .*premature end/);
     expect(others[2]).toMatch(/^damaged file: .*unsupported image format/);
+  }
+});
+
+it('says so beside others that succeed', async () => {
+  const data = await oneFace().jpeg().toBuffer();
+  const path = join(folder, 'half beside others.jpg');
+  await writeFile(path, data.subarray(0, data.length / 2));
+  const face = { width: 224, height: 224, data: Buffer.alloc(224 * 224 * 3, 100) };
+  let done = false;
+  const others = (async () => {
+    while (!done) await Promise.all([encodePng(face), resizeTo(face, 64), thumbnail(face)]);
+  })();
+  try {
+    for (let round = 0; round < 100; round++) {
+      await expect(openPhoto(path, 50).then((photo) => photo.shrunk(4000))).rejects.toThrow(
+        /^truncated file: .*premature end/,
+      );
+    }
+  } finally {
+    done = true;
+    await others;
   }
 });
