@@ -187,6 +187,15 @@ export function resolveTrainConfig(
       remedy: 'Leave out --cache; it is for vfeso-dlse.',
     });
   }
+  const rates = [options.lr !== undefined && '--lr', options.lrEnd !== undefined && '--lr-end'].filter(Boolean);
+  if (config.schedule === 'covpoolfer-steps' && rates.length > 0) {
+    throw new ConfigError(
+      `The schedule covpoolfer-steps has its own learning rates: ${rates.join(' and ')} would do nothing.`,
+      {
+        remedy: 'Leave them out, or use --schedule linear.',
+      },
+    );
+  }
   if (config.batchSize % config.microBatch !== 0) {
     throw new ConfigError(
       `The batch of ${config.batchSize} is not a multiple of the micro-batch of ${config.microBatch}.`,

@@ -58,6 +58,8 @@ test.each<[TrainOptions & { model?: string }, RegExp]>([
   [{ modelOptions: { widht: 1 } }, /widht/],
   [{ loss: { lambda: -1 } }, /loss.lambda/],
   [{ loss: { alpha: 1.5 } }, /loss.alpha/],
+  [{ schedule: 'covpoolfer-steps', lr: 0.01 }, /covpoolfer-steps has its own.*--lr would do nothing.*linear/s],
+  [{ schedule: 'covpoolfer-steps', lr: 0.01, lrEnd: 0.001 }, /--lr and --lr-end/],
 ])('%j is refused', (options, message) => {
   expect(() => resolve(options)).toThrow(message);
 });
