@@ -73,6 +73,19 @@ it('counts the CPU time of a process that it watches, also after its end', async
   child.close();
 });
 
+it('counts a process that has come and gone between two readings', async () => {
+  const gauge = new ProcessGauge();
+  const spin = "console.log('{}'); for (const s = Date.now(); Date.now() - s < 60; ); console.log('{\"done\": 1}')";
+  const { child } = await Child.start('spin', [process.execPath, '-e', spin]);
+  const unwatch = gauge.watch(child.pid ?? 0);
+  expect(await child.ask({})).toEqual({ done: 1 });
+  unwatch();
+  child.close();
+  const { user, system } = process.cpuUsage();
+  const used = gauge.used();
+  if (process.platform === 'linux') expect((used ?? 0) - (user + system) / 1000).toBeGreaterThan(20);
+});
+
 it('a process that ends before its answer is an error with its name', async () => {
   const { child } = await Child.start('short', [process.execPath, '-e', "console.log('{}')"]);
   await expect(child.ask({})).rejects.toThrow('short ended before its answer');
