@@ -5,6 +5,7 @@ import {
   batchNorm,
   type Device,
   instanceNorm,
+  ones,
   openDevice,
   type Padding,
   program,
@@ -13,7 +14,9 @@ import {
   type Tensor,
   tensor,
   zeroPad2d,
+  zeros,
 } from '../../engine/node.ts';
+import { normStatisticsKernel } from '../../kernels/norm/norm.ts';
 import { expectClose } from '../expect-close.ts';
 import { gradCheck, input, samples } from '../gradcheck.ts';
 import { checkAgainstReference } from './reference-check.ts';
@@ -168,4 +171,25 @@ describe('norm', () => {
       /cannot be reflected in a picture of 2×2/,
     );
   });
+});
+
+it('the statistics of many rows far from zero are right in every variant', async () => {
+  const [rows, channels] = [300_001, 8];
+  const spread = samples(rows * channels, 5);
+  const values = spread.map((v, i) => 100 * (i % channels) + v);
+  const x = tensor(values, [1, rows, 1, channels]);
+  const sums = new Float64Array(channels);
+  const squares = new Float64Array(channels);
+  for (const [i, v] of values.entries()) sums[i % channels] += v;
+  for (const [i, v] of values.entries()) squares[i % channels] += (v - sums[i % channels] / rows) ** 2;
+  for (const { name } of normStatisticsKernel.variants.filter(({ name }) => name !== 'naive')) {
+    device.tuner.force('normStatistics', name);
+    const [runningMean, runningVar] = [zeros([channels]), ones([channels])];
+    await batchNorm(x, { runningMean, runningVar, training: true, momentum: 1 }).floats();
+    const means = Array.from(sums, (sum) => sum / rows);
+    expectClose(await runningMean.floats(), means, { rtol: 1e-6, atol: 1e-5, label: `${name} mean` });
+    const variances = Array.from(squares, (sum) => sum / (rows - 1));
+    expectClose(await runningVar.floats(), variances, { rtol: 3e-5, atol: 0, label: `${name} variance` });
+  }
+  device.tuner.force('normStatistics', undefined);
 });
