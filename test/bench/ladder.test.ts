@@ -38,18 +38,21 @@ describe('the kernel ladder', () => {
     expect([...listed].filter((name) => !names.has(name))).toEqual([]);
   });
 
-  it.for(cases.filter((one) => !one.heavy && !one.gpuOnly))('$title calls its kernels', async (one, test) => {
-    if (one.softwareOnly && !device.traits.software) return test.skip('only software adapters have its kernels');
-    const body = one.make();
-    await device.flush();
-    const called = new Set<string>();
-    device.trace = [];
-    try {
-      scope(body);
-      for (const command of device.trace) if (command.kind === 'call') called.add(command.kernel.name);
-    } finally {
-      device.trace = undefined;
-    }
-    expect(one.kernels.filter((name) => !called.has(name))).toEqual([]);
-  });
+  it.for(cases.filter((one) => !one.heavy && !one.gpuOnly).map((one) => [one.title, one] as const))(
+    '%s calls its kernels',
+    async ([, one], test) => {
+      if (one.softwareOnly && !device.traits.software) return test.skip('only software adapters have its kernels');
+      const body = one.make();
+      await device.flush();
+      const called = new Set<string>();
+      device.trace = [];
+      try {
+        scope(body);
+        for (const command of device.trace) if (command.kind === 'call') called.add(command.kernel.name);
+      } finally {
+        device.trace = undefined;
+      }
+      expect(one.kernels.filter((name) => !called.has(name))).toEqual([]);
+    },
+  );
 });
