@@ -35,7 +35,7 @@ export { add, addInto, copyInto, div, maximum, minimum, mul, sub } from './ops/a
 export { type AugmentOptions, augment, standardise } from './ops/augment.ts';
 export { biMap } from './ops/bi-map.ts';
 export { type Conv2dOptions, type ConvTranspose2dOptions, conv2d, convTranspose2d, type Pair } from './ops/conv.ts';
-export { conv2dMaxPool2d } from './ops/conv-pool.ts';
+export { type Conv2dMaxPoolOptions, conv2dMaxPool2d } from './ops/conv-pool.ts';
 export { type CovarianceOptions, covariance, covarianceWithTrace } from './ops/covariance.ts';
 export { type CovarianceLogEigOptions, covarianceLogEig } from './ops/covariance-log-eig.ts';
 export { type DifferenceLossOptions, l1Loss, mseLoss } from './ops/difference-loss.ts';

@@ -121,12 +121,10 @@ export class Conv2d extends Module {
    * a fraction of the values, and what the convolution made is not kept for the backward pass (`FUSE_POOL=0`: before it).
    */
   forwardMaxPool(x: Tensor, kernelSize: number): Tensor {
-    const { activation = 'none', negativeSlope } = this.#options;
+    const { activation = 'none' } = this.#options;
     const keepsOrder = activation === 'none' || activation === 'relu' || activation === 'leakyRelu';
     if (!keepsOrder || !fusesPools()) return maxPool2d(this.forward(x), { kernelSize });
-    if (kernelSize === 2) return conv2dMaxPool2d(x, this.weight, this.bias, this.#options);
-    const y = conv2d(x, this.weight, this.bias, { ...this.#options, activation: 'none' });
-    return maxPool2d(y, { kernelSize, activation, negativeSlope });
+    return conv2dMaxPool2d(x, this.weight, this.bias, { ...this.#options, kernelSize });
   }
 
   /** norm(this(x)), in one pass where the norm folds. */

@@ -17,6 +17,11 @@ const pooledShape = ([batch, oh, ow, cout]: Shape): Shape => [batch, Math.floor(
 const convolvedShape = (inputs: readonly Shape[], attributes: ConvAttributes): Shape =>
   conv2dOp.outputShape(inputs, attributes);
 
+export interface Conv2dMaxPoolOptions extends Conv2dOptions {
+  /** Side of the pooling's window, and its stride. Default 2. */
+  readonly kernelSize?: number;
+}
+
 export const conv2dMaxPoolOp = defineOp<ConvAttributes>({
   name: 'conv2dMaxPool',
   outputShape: (inputs, attributes) => {
@@ -81,13 +86,18 @@ const hasSuited = <B extends string, P extends string>(
 ): boolean => variants.some((v) => v.suits?.(params, traits) && (v.supports?.(params, traits) ?? true));
 
 /**
- * f(maxPool2d(conv2d(x))), windows of 2 × 2 side by side, f none, relu or leakyRelu: x [batch, h, w, cin], weight [kh, kw,
- * cin / groups, cout], bias [cout] → [batch, ⌊oh / 2⌋, ⌊ow / 2⌋, cout]. One kernel where this device's rung for the
- * convolution has a pooling in it, so that what the convolution makes is never in memory; else one after the other. Same
- * values either way (on GPUs but for rounding), gradients but for the order of sums; ties go to the first, as in PyTorch.
- * Throws ShapeError when sizes do not fit, ConfigError for impossible options.
+ * f(maxPool2d(conv2d(x))), windows of kernelSize × kernelSize side by side, f none, relu or leakyRelu: x [batch, h, w, cin],
+ * weight [kh, kw, cin / groups, cout], bias [cout] → [batch, ⌊oh / kernelSize⌋, ⌊ow / kernelSize⌋, cout]. One kernel where
+ * this device's rung for the convolution has a pooling of 2 × 2 in it, so that what the convolution makes is never in
+ * memory; else one after the other. Same values either way (on GPUs but for rounding), gradients but for the order of sums;
+ * ties go to the first, as in PyTorch. Throws ShapeError when sizes do not fit, ConfigError for impossible options.
  */
-export function conv2dMaxPool2d(x: Tensor, weight: Tensor, bias?: Tensor, options: Conv2dOptions = {}): Tensor {
+export function conv2dMaxPool2d(
+  x: Tensor,
+  weight: Tensor,
+  bias?: Tensor,
+  { kernelSize = 2, ...options }: Conv2dMaxPoolOptions = {},
+): Tensor {
   const { activation = 'none', negativeSlope } = options;
   if (activation !== 'none' && activation !== 'relu' && activation !== 'leakyRelu') {
     throw new ConfigError(`conv2dMaxPool2d: ${activation} does not keep the order of values for certain.`, {
@@ -103,10 +113,12 @@ export function conv2dMaxPool2d(x: Tensor, weight: Tensor, bias?: Tensor, option
   const params = geometry(x.shape, convolved, weight.shape, window, epilogue);
   const { tuner } = x.device;
   const rung = tuner.expected(conv2dKernel as unknown as Kernel, params);
-  const joined = tuner.supported(conv2dMaxPoolKernel as unknown as Kernel, params).some(({ name }) => name === rung);
-  if (joined) return apply(conv2dMaxPoolOp, bias ? [x, weight, bias] : [x, weight], attributes);
+  const fused = tuner.supported(conv2dMaxPoolKernel as unknown as Kernel, params);
+  if (kernelSize === 2 && fused.some(({ name }) => name === rung)) {
+    return apply(conv2dMaxPoolOp, bias ? [x, weight, bias] : [x, weight], attributes);
+  }
   return maxPool2d(conv2d(x, weight, bias, { ...options, activation: 'none' }), {
-    kernelSize: 2,
+    kernelSize,
     activation,
     negativeSlope,
   });

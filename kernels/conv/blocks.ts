@@ -1,4 +1,5 @@
 import { hasLanes } from '../common/lanes.ts';
+import { VEC4 } from '../common/value.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import {
   type DeviceTraits,
@@ -10,6 +11,7 @@ import {
   wgsl,
   workgroupsFor,
 } from '../kernel.ts';
+import { range } from '../matmul/lane-tile.ts';
 import { pooledSize } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
@@ -25,13 +27,11 @@ const BLOCKS = 4;
 /** Lanes of a subgroup. */
 const LANES = 8;
 
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
-
 const each = <T>(items: readonly T[], indent: string, text: (item: T, i: number) => string): string =>
   items.map((item, i) => indent + text(item, i)).join('\n');
 
 /** The sizes that the text is made for. */
-export interface BlockWindow {
+interface BlockWindow {
   readonly kh: number;
   readonly kw: number;
   readonly cin: number;
@@ -150,13 +150,13 @@ ${
 }
 
 /** Lanes' worth of blocks in a line of windows, and workgroups' worth of lanes in all. */
-export function blockGrid(batch: number, down: number, across: number) {
+function blockGrid(batch: number, down: number, across: number) {
   const chunks = Math.ceil(across / BLOCKS);
   const lines = batch * down;
   return { chunks, lines, workgroups: Math.ceil((lines * chunks) / LANES) };
 }
 
-export const blocksSource = (window: BlockWindow, pooled: boolean): WgslSource =>
+const blocksSource = (window: BlockWindow, pooled: boolean): WgslSource =>
   generated(import.meta.url, `conv/blocks-${window.kh}x${window.kw}x${window.cin}${pooled ? '-pooled' : ''}`, () =>
     forwardText(window, pooled),
   );
@@ -231,11 +231,8 @@ ${readX}
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 ${sloped ? '@group(0) @binding(4) var<storage, read> result: array<vec4f>;' : ''}
 
-fn overLanes(lane: vec4f) -> vec4f {
-  let pairs = lane + subgroupShuffleXor(lane, 1u);
-  let fours = pairs + subgroupShuffleXor(pairs, 2u);
-  return fours + subgroupShuffleXor(fours, 4u);
-}
+// #include "../common/value.wgsl"
+// #include "../common/over-lanes.wgsl"
 
 @compute @workgroup_size(${LANES})
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -318,6 +315,7 @@ export const blocksConv2dMaxPoolWeightGradient: Variant<ConvParam> = {
           `conv/blocks-weight-gradient-${p.kh}x${p.kw}x${p.cin}${sloped ? '-sloped' : ''}`,
           () => weightGradientText(window, sloped),
         ),
+        constants: VEC4,
         params: { columns: p.cout / 4, padding: packed(p).padding, windows, part },
         workgroups: [parts, Math.ceil(p.cout / (4 * VECTORS))],
       },

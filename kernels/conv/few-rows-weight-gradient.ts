@@ -1,5 +1,7 @@
 import { hasLanes } from '../common/lanes.ts';
+import { VEC4 } from '../common/value.ts';
 import { generated, type Pass, type Variant } from '../kernel.ts';
+import { range } from '../matmul/lane-tile.ts';
 import { sumPartials } from '../reduce/sum-partials.ts';
 import { type ConvParam, packed } from './geometry.ts';
 
@@ -13,8 +15,6 @@ const VECTORS = 4;
 const WINDOWS = 2;
 /** Windows of a part: sums short enough to stay exact, parts enough for all cores. */
 const PART = 1024;
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 function text(kh: number, kw: number, cin: number): string {
   const rows = range(kh * kw * cin).map((r) => {
@@ -68,11 +68,8 @@ fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >
 
 fn number(at: i32, hit: bool) -> f32 { return select(0.0, x[select(0u, u32(at), hit)], hit); }
 
-fn overLanes(lane: vec4f) -> vec4f {
-  let pairs = lane + subgroupShuffleXor(lane, 1u);
-  let fours = pairs + subgroupShuffleXor(pairs, 2u);
-  return fours + subgroupShuffleXor(fours, 4u);
-}
+// #include "../common/value.wgsl"
+// #include "../common/over-lanes.wgsl"
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -140,6 +137,7 @@ export const fewRowsWeightGradient: Variant<ConvParam> = {
         source: generated(import.meta.url, `conv/few-rows-weight-gradient-${p.kh}x${p.kw}x${p.cin}`, () =>
           text(p.kh, p.kw, p.cin),
         ),
+        constants: VEC4,
         bind: { out: parts > 1 ? 'partials' : 'weight' },
         params: { stride, padding, dilation, columns: p.cout / 4, positions, part },
         workgroups: [parts, Math.ceil(p.cout / (4 * VECTORS))],

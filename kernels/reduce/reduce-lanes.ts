@@ -13,9 +13,8 @@ enable subgroups;
 
 // #include "../common/value.wgsl"
 // #include "../common/extremes.wgsl"
+// #include "steps.wgsl"
 
-const OP = 0u;  // as in reduce.wgsl
-const MAP = 0u;
 const ACROSS = 1u;
 const DOWN = 8u / ACROSS;
 
@@ -25,23 +24,6 @@ var<immediate> params: Params;
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read> y: array<Value>;
 @group(0) @binding(2) var<storage, read_write> out: array<${row ? 'f32' : 'Value'}>;
-
-fn mapped(i: u32) -> Value {
-  switch MAP {
-    case 0u: { return x[i]; }
-    case 1u: { return x[i] * y[i]; }
-    case 2u: { return abs(x[i] - y[i]); }
-    default: { let d = x[i] - y[i]; return d * d; }
-  }
-}
-
-fn join(a: Value, b: Value) -> Value {
-  switch OP {
-    case 0u: { return a + b; }
-    case 1u: { return larger(a, b); }
-    default: { return smaller(a, b); }
-  }
-}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {

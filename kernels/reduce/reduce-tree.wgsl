@@ -5,9 +5,7 @@ requires immediate_address_space;
 
 // #include "../common/value.wgsl"
 // #include "../common/extremes.wgsl"
-
-const OP = 0u;  // as in reduce.wgsl
-const MAP = 0u;
+// #include "steps.wgsl"
 
 struct Params { columns: u32, length: u32, inner: u32, chunks: u32, chunkLength: u32, scale: f32 }
 var<immediate> params: Params;
@@ -17,23 +15,6 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read_write> out: array<Value>;
 
 var<workgroup> joined: array<Value, 256>;
-
-fn mapped(i: u32) -> Value {
-  switch MAP {
-    case 0u: { return x[i]; }
-    case 1u: { return x[i] * y[i]; }
-    case 2u: { return abs(x[i] - y[i]); }
-    default: { let d = x[i] - y[i]; return d * d; }
-  }
-}
-
-fn join(a: Value, b: Value) -> Value {
-  switch OP {
-    case 0u: { return a + b; }
-    case 1u: { return larger(a, b); }
-    default: { return smaller(a, b); }
-  }
-}
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {

@@ -5,9 +5,7 @@ requires immediate_address_space;
 
 // #include "../common/value.wgsl"
 // #include "../common/extremes.wgsl"
-
-const OP = 0u;  // 0 sum, 1 maximum, 2 minimum
-const MAP = 0u; // 0 x, 1 x · y, 2 |x − y|, 3 (x − y)²
+// #include "steps.wgsl"
 
 struct Params { columns: u32, length: u32, inner: u32, chunks: u32, chunkLength: u32, scale: f32 }
 var<immediate> params: Params;
@@ -15,15 +13,6 @@ var<immediate> params: Params;
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read> y: array<Value>;
 @group(0) @binding(2) var<storage, read_write> out: array<Value>;
-
-fn mapped(i: u32) -> Value {
-  switch MAP {
-    case 0u: { return x[i]; }
-    case 1u: { return x[i] * y[i]; }
-    case 2u: { return abs(x[i] - y[i]); }
-    default: { let d = x[i] - y[i]; return d * d; }
-  }
-}
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -38,12 +27,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   var sum = mapped(at);
   for (var l = 1u; l < steps; l++) {
     at += params.inner;
-    let v = mapped(at);
-    switch OP {
-      case 0u: { sum += v; }
-      case 1u: { sum = larger(sum, v); }
-      default: { sum = smaller(sum, v); }
-    }
+    sum = join(sum, mapped(at));
   }
   out[index] = sum * params.scale;
 }

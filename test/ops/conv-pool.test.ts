@@ -176,6 +176,16 @@ it.each([undefined, 0])('has the gradient of central differences (constant input
   }),
 );
 
+it('pools other windows one after the other', async () => {
+  const { x, weight, options } = cases[0];
+  const [values, weights] = [tensor(input(x).data, x), tensor(input(weight).data, weight)];
+  const pooled = conv2dMaxPool2d(values, weights, undefined, { ...options, kernelSize: 3 });
+  const expected = maxPool2d(conv2d(values, weights, undefined, options), { kernelSize: 3 });
+  expect(pooled.shape).toEqual([3, 9, 9, 16]);
+  expectSame(unsigned(await pooled.floats()), unsigned(await expected.floats()), device.traits);
+  expect(() => conv2dMaxPool2d(values, weights, undefined, { kernelSize: 1.5 })).toThrow(/kernelSize 1.5/);
+});
+
 it('gives NaN where a window holds one', async () => {
   const one = tensor([1], [1, 1, 1, 1]);
   for (const at of [0, 1, 2, 3]) {
