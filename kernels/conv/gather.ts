@@ -2,15 +2,7 @@ import { ceil4, repitch } from '../common/repitch.ts';
 import { type Via, vec4Input, viaFor } from '../common/vec4-input.ts';
 import { activationPass, isSlopeOnly } from '../elementwise/activation.ts';
 import { type Operand, scalePasses, scaleScratch } from '../half/half.ts';
-import {
-  type Constants,
-  type DeviceTraits,
-  type Pass,
-  type Variant,
-  type WgslSource,
-  wgsl,
-  workgroupsFor,
-} from '../kernel.ts';
+import { type Constants, type DeviceTraits, type Pass, type Variant, type WgslSource, wgsl } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
@@ -304,11 +296,12 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       const passes: Pass[] = [];
       if (padSource) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
       if (!arranged) {
+        const byFours = (p.cout / p.groups) % 4 === 0;
         passes.push({
           source: wgsl(import.meta.url, 'arrange-weights.wgsl'),
-          constants: { TRANSPOSED: transposed, PANEL: panel },
+          constants: { TRANSPOSED: transposed, PANEL: panel, WHOLE: byFours, Weights: byFours ? 'vec4f' : 'f32' },
           params: { taps, depth, panels },
-          workgroups: workgroupsFor((p.groups * panels * taps * depth * panel) / 4, 64),
+          workgroups: [Math.ceil((taps * Math.ceil(depth / 4) * panel) / 128), p.groups * panels],
         });
       }
       if (rung.half) passes.push(...scalePasses(...operands(p)));
