@@ -1,5 +1,4 @@
-import { grouped } from '../../kernels/common/grouped.ts';
-import { ADAM_GROUP, adam4Kernel, adamKernel } from '../../kernels/optim/optim.ts';
+import { adamKernels } from '../../kernels/optim/optim.ts';
 import { ConfigError } from '../errors.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import type { Tensor } from '../tensor.ts';
@@ -18,8 +17,8 @@ export interface AdamOptions extends OptimizerOptions {
 }
 
 /**
- * Adam (Kingma & Ba 2015) with coupled L2. Four tensors share a dispatch where the adapter binds sixteen buffers;
- * `GROUP=0` gives each its own, with the same bits.
+ * Adam (Kingma & Ba 2015) with coupled L2. Up to four tensors share a dispatch, as many as the adapter binds buffers
+ * for; `GROUP=0` gives each its own, with the same bits.
  */
 export class Adam extends Optimizer {
   readonly betas: readonly [number, number];
@@ -56,13 +55,7 @@ export class Adam extends Optimizer {
       beta1,
       beta2,
     };
-    const numbers = ({ parameter, decay }: Update) => ({ size: parameter.size, decay });
-    const buffers = (update: Update) => this.#buffers(update);
-    this.inGroups(updates, ADAM_GROUP, 4, (group) => {
-      const { device } = group[0].parameter;
-      if (group.length === 1) device.run(adamKernel, buffers(group[0]), { ...numbers(group[0]), ...scalars });
-      else device.run(adam4Kernel, grouped(group, buffers), { ...grouped(group, numbers), ...scalars });
-    });
+    this.inGroups(updates, adamKernels, (update) => this.#buffers(update), scalars);
   }
 
   #buffers({ index, parameter, gradient }: Update) {

@@ -1,9 +1,12 @@
+import { grouped } from '../../kernels/common/grouped.ts';
+import type { Kernel } from '../../kernels/kernel.ts';
 import { CheckpointError, ConfigError } from '../errors.ts';
 import type { StateDict } from '../nn/module.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import { fillInto, zeros } from '../ops/fill.ts';
 import { platform } from '../platform.ts';
-import { HostScalar } from '../runtime/commands.ts';
+import { HostScalar, type ParamValue } from '../runtime/commands.ts';
+import type { Storage } from '../runtime/memory.ts';
 import { noGrad } from '../tape.ts';
 import { formatShape, type Tensor } from '../tensor.ts';
 import { stiefelRetract, stiefelTangent } from './stiefel.ts';
@@ -115,17 +118,22 @@ export abstract class Optimizer {
     }
   }
 
-  /** Hands the updates on by `size` where the adapter binds so many buffers, the rest of them one by one. */
+  /** Runs `kernels[n − 1]` for n updates at a time: as many as there are kernels for and as the adapter binds buffers for. */
   protected inGroups(
     updates: readonly Update[],
-    size: number,
-    buffersEach: number,
-    run: (group: readonly Update[]) => void,
+    kernels: readonly Kernel[],
+    buffers: (update: Update) => Readonly<Record<string, Storage>>,
+    scalars: Readonly<Record<string, ParamValue>>,
   ): void {
-    const fits = (updates[0]?.parameter.device.traits.maxStorageBuffers ?? 0) >= size * buffersEach;
-    const whole = fits && platform().env('GROUP') !== '0' ? updates.length - (updates.length % size) : 0;
-    for (let at = 0; at < whole; at += size) run(updates.slice(at, at + size));
-    for (const update of updates.slice(whole)) run([update]);
+    if (updates.length === 0) return;
+    const { device } = updates[0].parameter;
+    const fitting = Math.floor(device.traits.maxStorageBuffers / Object.keys(kernels[0].bindings).length);
+    const size = platform().env('GROUP') === '0' ? 1 : Math.min(kernels.length, fitting);
+    for (let at = 0; at < updates.length; at += size) {
+      const group = updates.slice(at, at + size);
+      const numbers = grouped(group, ({ parameter, decay }) => ({ size: parameter.size, decay }));
+      device.run(kernels[group.length - 1], grouped(group, buffers), { ...numbers, ...scalars });
+    }
   }
 
   /** A value that the host computes anew at every step. */

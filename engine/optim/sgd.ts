@@ -1,5 +1,4 @@
-import { grouped } from '../../kernels/common/grouped.ts';
-import { SGD_GROUP, sgd5Kernel, sgdKernel } from '../../kernels/optim/optim.ts';
+import { momentumSgdKernels, sgdKernels } from '../../kernels/optim/optim.ts';
 import { ConfigError } from '../errors.ts';
 import type { Parameter } from '../nn/parameter.ts';
 import type { Tensor } from '../tensor.ts';
@@ -11,8 +10,8 @@ export interface SgdOptions extends OptimizerOptions {
 }
 
 /**
- * Stochastic gradient descent with momentum and coupled L2. Five tensors share a dispatch where the adapter binds fifteen
- * buffers; `GROUP=0` gives each its own, with the same bits.
+ * Stochastic gradient descent with momentum and coupled L2. Up to five tensors share a dispatch, seven without
+ * momentum, as many as the adapter binds buffers for; `GROUP=0` gives each its own, with the same bits.
  */
 export class SGD extends Optimizer {
   readonly momentum: number;
@@ -24,7 +23,7 @@ export class SGD extends Optimizer {
     if (!(this.momentum >= 0)) {
       throw new ConfigError(`SGD: momentum ${this.momentum}.`, { remedy: 'Needed: momentum ≥ 0.' });
     }
-    this.#velocity = this.zerosLike('sgd velocity');
+    this.#velocity = this.momentum > 0 ? this.zerosLike('sgd velocity') : [];
   }
 
   protected state(): Readonly<Record<string, readonly Tensor[]>> {
@@ -32,17 +31,12 @@ export class SGD extends Optimizer {
   }
 
   protected update(updates: readonly Update[]): void {
-    const scalars = { rate: this.perStep(() => this.lr), momentum: this.momentum };
-    const buffers = ({ index, parameter, gradient }: Update) => ({
-      gradient: gradient.storage,
-      parameter: parameter.storage,
-      velocity: this.#velocity[index].storage,
-    });
-    const numbers = ({ parameter, decay }: Update) => ({ size: parameter.size, decay });
-    this.inGroups(updates, SGD_GROUP, 3, (group) => {
-      const { device } = group[0].parameter;
-      if (group.length === 1) device.run(sgdKernel, buffers(group[0]), { ...numbers(group[0]), ...scalars });
-      else device.run(sgd5Kernel, grouped(group, buffers), { ...grouped(group, numbers), ...scalars });
-    });
+    const rate = this.perStep(() => this.lr);
+    const plain = ({ parameter, gradient }: Update) => ({ gradient: gradient.storage, parameter: parameter.storage });
+    if (this.momentum === 0) this.inGroups(updates, sgdKernels, plain, { rate });
+    else {
+      const buffers = (update: Update) => ({ ...plain(update), velocity: this.#velocity[update.index].storage });
+      this.inGroups(updates, momentumSgdKernels, buffers, { rate, momentum: this.momentum });
+    }
   }
 }

@@ -47,7 +47,7 @@ export function groupedKernel({
     ...floats(shared),
   };
   const total = (p: Readonly<Record<string, number>>): number => tensors.reduce((sum, k) => sum + p[`size${k}`], 0);
-  const text = (): string => `// ${name}: ${computes}.
+  const text = (): string => `// ${name}, ${count} tensors: ${computes}.
 // One invocation: one vec4 of one tensor; workgroups in the order of the tensors; tails lie in the buffers' padding.
 requires immediate_address_space;
 
@@ -89,10 +89,10 @@ ${tensors
     variants: [
       {
         name: 'vec4',
-        adds: `one dispatch for ${count} tensors: small ones cost a dispatch, not their bytes`,
+        adds: 'vec4, and one dispatch for several tensors: small ones cost a dispatch, not their bytes',
         passes: (p) => [
           {
-            source: generated(base, name, text),
+            source: generated(base, `${name}-${count}`, text),
             workgroups: workgroupsFor(
               tensors.reduce((n, k) => n + Math.ceil(p[`size${k}`] / 256), 0),
               1,

@@ -81,23 +81,28 @@ describe('optimisers against float64', () => {
 });
 
 describe('SGD', () => {
-  it('updates five tensors in a dispatch with the bits of one each', async () => {
-    const run = async (group: string | undefined): Promise<Float32Array[]> => {
-      if (group) process.env.GROUP = group;
-      const parameters = [[3, 5], [7], [64, 9], [1], [33], [2, 2, 3], [300]].map((shape, i): [string, Parameter] => {
-        const n = shape.reduce((a, b) => a * b, 1);
-        const p = new Parameter(samples(n, i), shape, { role: i % 2 ? 'bias' : 'weight' });
-        p.grad = tensor(samples(n, i + 50), shape);
-        return [`p${i}`, p];
-      });
-      const optimizer = new SGD(parameters, { lr: 0.01, weightDecay: 0.1, momentum: 0.9 });
-      for (let i = 0; i < 3; i++) optimizer.step();
-      delete process.env.GROUP;
-      return Promise.all(parameters.map(([, p]) => p.floats()));
-    };
-    expect(device.traits.maxStorageBuffers).toBeGreaterThanOrEqual(15);
-    expect(await run(undefined)).toEqual(await run('0'));
-  });
+  it.each([0, 0.9])(
+    'with momentum %d updates several tensors in a dispatch with the bits of one each',
+    async (momentum) => {
+      const run = async (group: string | undefined): Promise<Float32Array[]> => {
+        if (group) process.env.GROUP = group;
+        const parameters = [[3, 5], [7], [64, 9], [1], [33], [2, 2, 3], [300], [4], [129]].map(
+          (shape, i): [string, Parameter] => {
+            const n = shape.reduce((a, b) => a * b, 1);
+            const p = new Parameter(samples(n, i), shape, { role: i % 2 ? 'bias' : 'weight' });
+            p.grad = tensor(samples(n, i + 50), shape);
+            return [`p${i}`, p];
+          },
+        );
+        const optimizer = new SGD(parameters, { lr: 0.01, weightDecay: 0.1, momentum });
+        for (let i = 0; i < 3; i++) optimizer.step();
+        delete process.env.GROUP;
+        return Promise.all(parameters.map(([, p]) => p.floats()));
+      };
+      expect(device.traits.maxStorageBuffers).toBeGreaterThanOrEqual(15);
+      expect(await run(undefined)).toEqual(await run('0'));
+    },
+  );
 });
 
 describe('Adam', () => {
