@@ -10,6 +10,7 @@ import {
   ConfigError,
   Conv2d,
   ConvTranspose2d,
+  cat,
   checkpoint,
   HistoryPool,
   InstanceNorm2d,
@@ -18,9 +19,11 @@ import {
   mseLoss,
   normalInit,
   type Program,
+  platform,
   program,
   Generator as RandomGenerator,
   reflectionPad2d,
+  slice,
   type Tensor,
   zeros,
   zerosInit,
@@ -85,6 +88,12 @@ export function cycleGanConfig(options: Partial<CycleGanConfig> = {}): CycleGanC
 /** N(0, 0.02) weights, zero biases. */
 const init = (generator: RandomGenerator) => ({ init: normalInit(0.02), biasInit: zerosInit, generator });
 
+/**
+ * The same in front of an instance norm, which takes away whatever the bias adds: its gradient is 0. The reference
+ * implementation trains it on what rounding leaves of that; here it keeps its value, and its sums are not computed.
+ */
+const initNormed = (generator: RandomGenerator) => ({ ...init(generator), bias: 'fixed' as const });
+
 /** Reflect, conv 3×3, instance norm, ReLU, reflect, conv 3×3, instance norm, + x. */
 class ResnetBlock extends Module {
   readonly conv1: Conv2d;
@@ -94,8 +103,8 @@ class ResnetBlock extends Module {
 
   constructor(channels: number, generator: RandomGenerator) {
     super();
-    this.conv1 = new Conv2d(channels, channels, 3, init(generator));
-    this.conv2 = new Conv2d(channels, channels, 3, init(generator));
+    this.conv1 = new Conv2d(channels, channels, 3, initNormed(generator));
+    this.conv2 = new Conv2d(channels, channels, 3, initNormed(generator));
   }
 
   override *children(): Generator<[string, Module]> {
@@ -122,13 +131,13 @@ export class ResnetGenerator extends Module {
   constructor(config: Pick<CycleGanConfig, 'ngf' | 'blocks' | 'rematerialise'>, generator: RandomGenerator) {
     super();
     const { ngf, blocks } = config;
-    const weights = init(generator);
-    const up = { ...weights, stride: 2, padding: 1, outputPadding: 1 };
-    this.#first = new Conv2d(3, ngf, 7, weights);
-    this.#down = [ngf, 2 * ngf].map((c) => new Conv2d(c, 2 * c, 3, { ...weights, stride: 2, padding: 1 }));
+    const normed = initNormed(generator);
+    const up = { ...normed, stride: 2, padding: 1, outputPadding: 1 };
+    this.#first = new Conv2d(3, ngf, 7, normed);
+    this.#down = [ngf, 2 * ngf].map((c) => new Conv2d(c, 2 * c, 3, { ...normed, stride: 2, padding: 1 }));
     this.#blocks = Array.from({ length: blocks }, () => new ResnetBlock(4 * ngf, generator));
     this.#up = [4 * ngf, 2 * ngf].map((c) => new ConvTranspose2d(c, c / 2, 3, up));
-    this.#last = new Conv2d(ngf, 3, 7, { ...weights, activation: 'tanh' });
+    this.#last = new Conv2d(ngf, 3, 7, { ...init(generator), activation: 'tanh' });
     this.#rematerialise = config.rematerialise;
   }
 
@@ -164,13 +173,14 @@ export class PatchDiscriminator extends Module {
   constructor(config: Pick<CycleGanConfig, 'ndf'>, generator: RandomGenerator) {
     super();
     const { ndf } = config;
-    const weights = { ...init(generator), padding: 1 };
+    const ends = { ...init(generator), padding: 1 };
+    const normed = { ...initNormed(generator), padding: 1 };
     this.#convs = [
-      new Conv2d(3, ndf, 4, { ...weights, stride: 2, activation: 'leakyRelu', negativeSlope: 0.2 }),
-      new Conv2d(ndf, 2 * ndf, 4, { ...weights, stride: 2 }),
-      new Conv2d(2 * ndf, 4 * ndf, 4, { ...weights, stride: 2 }),
-      new Conv2d(4 * ndf, 8 * ndf, 4, weights),
-      new Conv2d(8 * ndf, 1, 4, weights),
+      new Conv2d(3, ndf, 4, { ...ends, stride: 2, activation: 'leakyRelu', negativeSlope: 0.2 }),
+      new Conv2d(ndf, 2 * ndf, 4, { ...normed, stride: 2 }),
+      new Conv2d(2 * ndf, 4 * ndf, 4, { ...normed, stride: 2 }),
+      new Conv2d(4 * ndf, 8 * ndf, 4, normed),
+      new Conv2d(8 * ndf, 1, 4, ends),
     ];
   }
 
@@ -185,6 +195,16 @@ export class PatchDiscriminator extends Module {
     for (const layer of [second, third, fourth]) h = this.#norm.forward(layer.forward(h));
     return last.forward(h);
   }
+}
+
+/**
+ * What a network makes of two batches: at once, since instance norm keeps pictures apart. `BATCH_PASSES=0` runs it twice
+ * instead; same values, gradients but for the order of sums.
+ */
+function forwardBoth(network: Module, x: Tensor, y: Tensor): [Tensor, Tensor] {
+  if (platform().env('BATCH_PASSES') === '0') return [network.forward(x), network.forward(y)];
+  const both = network.forward(cat([x, y]));
+  return [slice(both, 0, 0, x.shape[0]), slice(both, 0, x.shape[0])];
 }
 
 /** The losses of one step, one-element tensors; names as in the reference implementation. */
@@ -248,16 +268,16 @@ export class CycleGan extends Module {
     this.#train(false);
     const { lambda, identity } = this.config;
     const weighted = (x: Tensor, weight: number): Tensor => affine(x, weight, 0);
-    const fakeB = this.G_A.forward(a);
-    const fakeA = this.G_B.forward(b);
+    // Without identity loss its two passes are not run at all.
+    const [fakeB, sameB] = identity > 0 ? forwardBoth(this.G_A, a, b) : [this.G_A.forward(a)];
+    const [fakeA, sameA] = identity > 0 ? forwardBoth(this.G_B, b, a) : [this.G_B.forward(b)];
     const generators = {
       G_A: mseLoss(this.D_A.forward(fakeB), 1),
       G_B: mseLoss(this.D_B.forward(fakeA), 1),
       cycle_A: weighted(l1Loss(this.G_B.forward(fakeB), a), lambda),
       cycle_B: weighted(l1Loss(this.G_A.forward(fakeA), b), lambda),
-      // Without identity loss its two passes are not run at all.
-      idt_A: identity > 0 ? weighted(l1Loss(this.G_A.forward(b), b), lambda * identity) : zeros([]),
-      idt_B: identity > 0 ? weighted(l1Loss(this.G_B.forward(a), a), lambda * identity) : zeros([]),
+      idt_A: sameB ? weighted(l1Loss(sameB, b), lambda * identity) : zeros([]),
+      idt_B: sameA ? weighted(l1Loss(sameA, a), lambda * identity) : zeros([]),
     };
     const total = Object.values(generators).reduce((sum, term) => add(sum, term));
     this.optimizers.G.zeroGrad();
@@ -267,8 +287,8 @@ export class CycleGan extends Module {
     this.#train(true);
     this.optimizers.D.zeroGrad();
     const judge = (d: PatchDiscriminator, real: Tensor, fake: Tensor, pool: HistoryPool): Tensor => {
-      const shown = pool.query(fake.detach());
-      const loss = weighted(add(mseLoss(d.forward(real), 1), mseLoss(d.forward(shown), 0)), 0.5);
+      const [scores, fakeScores] = forwardBoth(d, real, pool.query(fake.detach()));
+      const loss = weighted(add(mseLoss(scores, 1), mseLoss(fakeScores, 0)), 0.5);
       backward(loss);
       return loss;
     };

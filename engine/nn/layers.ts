@@ -18,8 +18,8 @@ import { convLayout, convTransposeLayout, type Layout, linearLayout, Parameter }
 
 /** What layers with a weight have in common. */
 export interface WeightOptions {
-  /** Default true. */
-  readonly bias?: boolean;
+  /** Default true. `fixed`: in the state dict and added, but never trained. */
+  readonly bias?: boolean | 'fixed';
   /** Default kaimingUniform, PyTorch's. */
   readonly init?: Initializer;
   /** Of the bias. Default: like the weight in PyTorch, uniform within ±√(1 / fanIn). */
@@ -52,7 +52,10 @@ const makeWeight = (
   return {
     weight,
     bias: bias
-      ? new Parameter(biasInit(generator, outputs, fan), [outputs], { role: 'bias', label: 'bias' })
+      ? new Parameter(biasInit(generator, outputs, fan), [outputs], {
+          role: bias === 'fixed' ? 'statistic' : 'bias',
+          label: 'bias',
+        })
       : undefined,
   };
 };

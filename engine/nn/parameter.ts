@@ -74,7 +74,7 @@ export const flattenedLinearLayout = (height: number, width: number, channels: n
 
 /**
  * What an optimiser may treat differently (docs/models.md: L2 on `weight` only, QR retraction on `stiefel`).
- * `statistic`: running means and variances, in the state dict but never trained.
+ * `statistic`: running means and variances and fixed biases, in the state dict but never trained.
  */
 export type ParameterRole = 'weight' | 'bias' | 'norm' | 'stiefel' | 'centre' | 'statistic';
 
