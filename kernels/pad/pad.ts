@@ -1,5 +1,5 @@
 import { VEC4 } from '../common/value.ts';
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { defineKernel, foldWorkgroups, type Variant, wgsl } from '../kernel.ts';
 
 const params = {
   batch: 'u32',
@@ -12,38 +12,37 @@ const params = {
   left: 'u32',
   reflect: 'u32',
 } as const;
-type Params = Readonly<Record<keyof typeof params, number>>;
+type Name = keyof typeof params;
+type Params = Readonly<Record<Name, number>>;
 
-/** Scalar and vec4 rungs over `count` elements. */
-const rungs = (file: string, count: (p: Params) => number) => [
-  {
-    name: 'naive',
-    adds: 'one element per invocation',
-    passes: (p: Params) => [
+/** Scalar and vec4 rungs, by lines: `of` says how many of so many elements. */
+const rungs = (file: string, of: (p: Params) => { lines: number; elements: number }): readonly Variant<Name>[] => {
+  const passes = (p: Params, width: 1 | 4) => {
+    const { lines, elements } = of(p);
+    const [down, deep] = foldWorkgroups(lines);
+    return [
       {
         source: wgsl(import.meta.url, file),
-        constants: { REFLECT: p.reflect === 1 },
-        workgroups: workgroupsFor(count(p), 64),
+        constants: { REFLECT: p.reflect === 1, ...(width === 4 && VEC4) },
+        workgroups: [Math.ceil(elements / width / 64), down, deep] as const,
       },
-    ],
-  },
-  {
-    name: 'vec4',
-    adds: 'four channels per invocation',
-    supports: ({ channels }: Params) => channels % 4 === 0,
-    passes: (p: Params) => [
-      {
-        source: wgsl(import.meta.url, file),
-        constants: { REFLECT: p.reflect === 1, ...VEC4 },
-        workgroups: workgroupsFor(count(p) / 4, 64),
-      },
-    ],
-  },
-];
+    ];
+  };
+  return [
+    { name: 'naive', adds: 'one element per invocation', passes: (p) => passes(p, 1) },
+    {
+      name: 'vec4',
+      adds: 'four channels per invocation',
+      supports: ({ channels }) => channels % 4 === 0,
+      passes: (p) => passes(p, 4),
+    },
+  ];
+};
 
-const inside = (p: Params): number => p.batch * p.h * p.w * p.channels;
-const framed = (p: Params): number => p.batch * p.oh * p.ow * p.channels;
-const cost = (p: Params) => ({ flops: 0, bytes: 4 * (inside(p) + framed(p)) });
+const cost = ({ batch, channels, h, w, oh, ow }: Params) => ({
+  flops: 0,
+  bytes: 4 * batch * channels * (h * w + oh * ow),
+});
 
 export const padKernel = defineKernel({
   name: 'pad2d',
@@ -51,7 +50,7 @@ export const padKernel = defineKernel({
   bindings: { x: 'read', y: 'write' },
   params,
   cost,
-  variants: rungs('pad.wgsl', framed),
+  variants: rungs('pad.wgsl', ({ batch, oh, ow, channels }) => ({ lines: batch * oh, elements: ow * channels })),
 });
 
 export const padGradientKernel = defineKernel({
@@ -60,5 +59,5 @@ export const padGradientKernel = defineKernel({
   bindings: { gradient: 'read', dx: 'write' },
   params,
   cost,
-  variants: rungs('pad-gradient.wgsl', inside),
+  variants: rungs('pad-gradient.wgsl', ({ batch, h, w, channels }) => ({ lines: batch * h, elements: w * channels })),
 });

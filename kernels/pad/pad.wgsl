@@ -1,8 +1,9 @@
 // pad2d: a frame of reflected pixels (the border itself not repeated) or of zeros around each picture.
-// x [batch, h, w, channels], y [batch, oh, ow, channels]. One invocation: one Value of y.
+// x [batch, h, w, channels], y [batch, oh, ow, channels]. One invocation: one Value of y; workgroups along its lines.
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
+// #include "../common/quotient.wgsl"
 const REFLECT = true;
 
 struct Params { batch: u32, h: u32, w: u32, channels: u32, oh: u32, ow: u32, top: u32, left: u32 }
@@ -18,13 +19,13 @@ fn reflect1(i: i32, n: i32) -> i32 {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
   let channels = params.channels / WIDTH;
-  if (index >= params.batch * params.oh * params.ow * channels) { return; }
-  let c = index % channels;
-  let ox = (index / channels) % params.ow;
-  let oy = (index / (channels * params.ow)) % params.oh;
-  let b = index / (channels * params.ow * params.oh);
+  let i = wid.x * 64u + lane;
+  let line = wid.z * count.y + wid.y;
+  if (i >= params.ow * channels || line >= params.batch * params.oh) { return; }
+  let ox = quotient(i, channels);
+  let b = quotient(line, params.oh);
+  let oy = line - b * params.oh;
   let h = i32(params.h);
   let w = i32(params.w);
   var iy = i32(oy) - i32(params.top);
@@ -34,6 +35,6 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     ix = reflect1(ix, w);
   }
   let inside = iy >= 0 && iy < h && ix >= 0 && ix < w;
-  let at = ((i32(b) * h + clamp(iy, 0, h - 1)) * w + clamp(ix, 0, w - 1)) * i32(channels) + i32(c);
-  y[index] = select(Value(0.0), x[at], inside);
+  let at = ((i32(b) * h + clamp(iy, 0, h - 1)) * w + clamp(ix, 0, w - 1)) * i32(channels) + i32(i - ox * channels);
+  y[line * params.ow * channels + i] = select(Value(0.0), x[at], inside);
 }

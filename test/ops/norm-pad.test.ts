@@ -11,6 +11,7 @@ import {
   program,
   reflectionPad2d,
   relu,
+  sum,
   type Tensor,
   tensor,
   zeroPad2d,
@@ -171,6 +172,18 @@ describe('norm', () => {
       /cannot be reflected in a picture of 2×2/,
     );
   });
+});
+
+it('pads more lines than a dispatch has workgroups side by side', async () => {
+  const batch = 40_000;
+  const x = tensor(samples(batch * 4, 3), [batch, 2, 2, 1], { requiresGrad: true });
+  const y = reflectionPad2d(x, 1);
+  const values = await x.floats();
+  const mirrored = [3, 2, 3, 2, 1, 0, 1, 0, 3, 2, 3, 2, 1, 0, 1, 0];
+  const expected = Float32Array.from({ length: batch * 16 }, (_, i) => values[(i >> 4) * 4 + mirrored[i & 15]]);
+  expect(Buffer.compare(Buffer.from((await y.floats()).buffer), Buffer.from(expected.buffer))).toBe(0);
+  backward(sum(y));
+  expect((await x.grad?.floats())?.every((g) => g === 4)).toBe(true);
 });
 
 it('the statistics of many rows far from zero are right in every variant', async () => {
