@@ -41,7 +41,7 @@ export interface ProgramPlan {
   readonly constants: number;
   /** Bytes of the temporaries' buffers: the shared ones, what the constants keep, and textures that buffers are read from. */
   readonly temporaryBytes: number;
-  /** What the temporaries would take without sharing. */
+  /** The same if no two temporaries shared a buffer. */
   readonly unsharedBytes: number;
   /** What the forward pass keeps for the backward pass, weights and inputs not counted; of several passes the most. */
   readonly savedBytes: number;
@@ -251,7 +251,10 @@ class TracedProgram<T> implements Program<T> {
           dispatches: each.length,
           constants: once.length,
           temporaryBytes: owned.buffers.reduce((n, b) => n + b.size, textures.bytes),
-          unsharedBytes: temporaries.reduce((n, t) => n + t.storage.bytes, 0),
+          unsharedBytes: [...temporaries.map((t) => t.storage), ...results].reduce(
+            (n, s) => n + s.bytes,
+            textures.bytes,
+          ),
           savedBytes,
           buffers: owned.buffers.length,
         },

@@ -18,7 +18,8 @@ export interface AdamOptions extends OptimizerOptions {
 
 /**
  * Adam (Kingma & Ba 2015) with coupled L2. Up to four tensors share a dispatch, as many as the adapter binds buffers
- * for; `GROUP=0` gives each its own, with the same bits.
+ * for; `GROUP=0` gives each its own, with the same bits. Moments are corrected by the optimiser's steps: for a parameter that
+ * is thawed later, PyTorch counts its own.
  */
 export class Adam extends Optimizer {
   readonly betas: readonly [number, number];

@@ -110,6 +110,7 @@ describe('inputs through textures', () => {
     await step.run();
     // Two textures of two lines; the result is no temporary.
     expect(step.plan?.temporaryBytes).toBe(4 * 16 * TEXTURE_WIDTH);
+    expect(step.plan?.unsharedBytes).toBe(4 * 16 * TEXTURE_WIDTH);
     const destroyed = vi.spyOn(device.memory, 'destroyTexture');
     step.dispose();
     expect(destroyed).toHaveBeenCalledTimes(2);
