@@ -30,6 +30,7 @@ export const switches: readonly Switch[] = [
   { variable: 'TEXTURES', off: '0', ...step, softwareOnly: true },
   { variable: 'FUSE_POOL', off: '0', ...step },
   { variable: 'FUSE_POOL', off: '0', work: 'small CNN step 28×28' },
+  { variable: 'PACE', off: '0', work: 'small CNN step 28×28' },
   { variable: 'POSTPONE', off: '0', ...step },
   { variable: 'IN_PLACE', off: '0', ...step },
   { variable: 'RECOMPUTE', off: '0', ...step },

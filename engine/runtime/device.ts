@@ -7,6 +7,7 @@ import { EagerQueue } from './eager.ts';
 import { Faults } from './faults.ts';
 import { type Dispatch, type HostSlot, lowerCall } from './lower.ts';
 import { Memory, type MemorySnapshot, Storage } from './memory.ts';
+import { Pace, pauseAt } from './pace.ts';
 import { type ProfileEntry, Profiler } from './profiler.ts';
 import { Shaders } from './shader.ts';
 import { type BoundDispatch, submit } from './submit.ts';
@@ -33,6 +34,7 @@ export class Device {
   profiling = false;
   readonly #eager = new EagerQueue(this);
   readonly #readback: Readback;
+  readonly #pace = new Pace();
   readonly #zeros: GPUBuffer;
   /** For what runs outside programs. */
   readonly #textures: TextureCopies;
@@ -139,7 +141,7 @@ export class Device {
   /** Runs everything recorded and waits until the GPU is done. */
   async sync(): Promise<void> {
     await this.flush();
-    await this.wait(this.gpu.queue.onSubmittedWorkDone());
+    await this.#waitForQueue(this.gpu.queue.onSubmittedWorkDone());
     await this.profiler.settle();
     this.check();
   }
@@ -150,31 +152,39 @@ export class Device {
     if (!storage.written || !storage.buffer) {
       throw new KernelError(`${storage.label} is read, but nothing has written it.`);
     }
-    await this.#readback.read(storage.buffer, into, (mapped) => this.wait(mapped));
+    await this.#readback.read(storage.buffer, into, (mapped) => this.#waitForQueue(mapped));
     await this.profiler.settle();
     this.check();
   }
 
-  /**
-   * Waits for a Dawn promise without burning a core: short turns at first, then sleeps of √t / 4 milliseconds after t.
-   * Each turn takes some 60 µs from the threads that compute, each sleep may last too long by half: both cost 2 % then.
-   * A GPU loses nothing by the turns: half a millisecond of them, then sleeps of t / 20.
-   */
+  /** Waits for a Dawn promise without burning a core, as the event loop otherwise does while there is one. */
   async wait<T>(promise: Promise<T>): Promise<T> {
+    await this.#turns(promise, undefined);
+    return promise;
+  }
+
+  /** The same, of a promise that is kept when all that is submitted so far is done. */
+  async #waitForQueue<T>(promise: Promise<T>): Promise<T> {
+    const { submissions, due } = this.#pace;
+    const turns = await this.#turns(promise, due);
+    this.#pace.done(submissions, performance.now(), turns > 1);
+    return promise;
+  }
+
+  /** Turns of the event loop until the promise is settled, or throws what it does. */
+  async #turns(promise: Promise<unknown>, due: number | undefined): Promise<number> {
     let settled = false;
     const watched = promise.finally(() => {
       settled = true;
     });
     watched.catch(() => undefined);
-    const { software } = this.traits;
-    const start = performance.now();
-    for (let turn = 0; !settled; turn++) {
-      const passed = performance.now() - start;
-      const atOnce = software ? turn < 4 : passed < 0.5;
-      const sleep = software ? Math.sqrt(passed) / 4 : passed / 20;
-      await platform().pause(atOnce ? 0 : Math.min(4, Math.max(0.1, sleep)));
+    const begun = performance.now();
+    let turn = 0;
+    for (; !settled; turn++) {
+      await platform().pause(pauseAt(performance.now(), begun, due, turn, this.traits.software));
     }
-    return watched;
+    await watched;
+    return turn;
   }
 
   snapshot(): MemorySnapshot {
@@ -259,5 +269,6 @@ export class Device {
   /** Encodes and submits dispatches, in one pass, or one pass each when profiling. */
   submit(bound: readonly BoundDispatch[]): void {
     submit(this.gpu, bound, this.profiling ? this.profiler : undefined);
+    if (bound.length > 0) this.#pace.submitted(bound, performance.now());
   }
 }
