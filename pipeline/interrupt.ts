@@ -1,3 +1,13 @@
+/** What `work` gives, or nothing when the signal ended it early: it threw the signal's reason. */
+export async function unlessInterrupted<T>(signal: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  try {
+    return await work;
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return undefined;
+    throw error;
+  }
+}
+
 /**
  * Runs `work` with a signal that Ctrl-C (SIGINT) and SIGTERM abort, so that it can save and return. A second Ctrl-C ends
  * the process at once; a second signal that comes together with the first, as from `timeout`, is none.

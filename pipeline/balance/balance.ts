@@ -7,6 +7,7 @@ import { DataError } from '../../engine/index.ts';
 import { checkPictures, type PictureStore, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
 import { fileErrorReason } from '../files.ts';
+import { unlessInterrupted } from '../interrupt.ts';
 import { giveUpOwnership, takeOwnership } from '../owner.ts';
 import { plural } from '../plural.ts';
 import { progress } from '../progress.ts';
@@ -231,7 +232,9 @@ class Balancing {
       say(`  going on from step ${begun.step} of ${path}`);
     }
     const store = pictureStore(loadSize(config.model.imageSize));
-    const [from, to] = await this.#readable(task, store);
+    const readable = await unlessInterrupted(signal, this.#readable(task, store));
+    if (!readable) return 'interrupted';
+    const [from, to] = readable;
     const started = existsSync(join(path, 'config.json'));
     const run = started ? await RunFolder.resume(path, begun) : await RunFolder.create(path, config);
     const line = progress(`${task.from} → ${task.to}`);
@@ -246,7 +249,8 @@ class Balancing {
     const pictures = [...realPictures(this.#data, from), ...realPictures(this.#data, to)];
     const line = progress('reading pictures');
     const data = { ...this.#data, pictures, skipped: [] };
-    const checked = await checkPictures(data, store, line.update).finally(line.finish);
+    const { signal } = this.#options;
+    const checked = await checkPictures(data, store, line.update, signal).finally(line.finish);
     for (const { name, reason } of checked.skipped) this.#options.say(`  left out ${name}: it ${reason}`);
     return [realPictures(checked, from), realPictures(checked, to)] as const;
   }

@@ -74,18 +74,20 @@ export function pictureStore(size: number, budgetBytes = 512 * 2 ** 20): Picture
 /**
  * Opens every picture once and moves those that cannot be decoded to `skipped`, so that bad files are known before
  * training starts and no epoch depends on them.
- * @throws DataError when a class has no readable picture left.
+ * @throws DataError when a class has no readable picture left; the signal's reason when that ends it early.
  */
 export async function checkPictures(
   data: DataSet,
   store: PictureStore,
   onProgress?: (done: number, total: number) => void,
+  signal?: AbortSignal,
 ): Promise<DataSet> {
   const reasons = new Map<Picture, Skipped>();
   let next = 0;
   let done = 0;
   const worker = async () => {
     while (next < data.pictures.length) {
+      signal?.throwIfAborted();
       const picture = data.pictures[next++] as Picture;
       try {
         await store.load(picture);

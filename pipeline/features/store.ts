@@ -32,7 +32,7 @@ export interface FeatureOptions {
   /** Augmentation draws of each training picture. */
   readonly draws: number;
   readonly say: (line: string) => void;
-  /** Aborting it ends the computation after the shard under way. */
+  /** Aborting it ends the computation after the picture or the shard under way. */
   readonly signal: AbortSignal;
 }
 
@@ -46,7 +46,10 @@ async function fill(
   const { folder, name, dtype, say, signal, augmented } = options;
   const draws = augmented ? options.draws : 1;
   const hashes: string[] = [];
-  for (const picture of pictures) hashes.push(fingerprint([await store.load(picture)]));
+  for (const picture of pictures) {
+    if (signal.aborted) return undefined;
+    hashes.push(fingerprint([await store.load(picture)]));
+  }
   const key: CacheKey = {
     weights: extractor.weights,
     preprocessing: extractor.preprocessing,

@@ -10,6 +10,7 @@ import { type Evaluation, formatEvaluation } from '../evaluate/evaluation.ts';
 import { sampleSheet } from '../evaluate/sample-sheet.ts';
 import { featureStore } from '../features/store.ts';
 import { writeFileAtomic } from '../files.ts';
+import { unlessInterrupted } from '../interrupt.ts';
 import { formatDuration, type Progress, progress } from '../progress.ts';
 import { checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { holdsRun, RunFolder, readRunConfig } from '../run/folder.ts';
@@ -21,7 +22,7 @@ import { resolveTrainConfig, type TrainConfig, type TrainOptions, trainConfigSch
 import { evaluate, type Position, positionOf, startPosition, trainLoop } from './loop.ts';
 
 export interface SessionOptions {
-  /** Saves and ends the run after the step under way. */
+  /** Saves and ends the run after the step under way; while pictures are read, at once. */
   signal: AbortSignal;
   /** Lines for the user. */
   say: (line: string) => void;
@@ -40,11 +41,11 @@ interface Prepared {
   config: TrainConfig;
 }
 
-/** Reads and splits the data and resolves every option. Nothing is written. */
+/** Reads and splits the data and resolves every option. Nothing is written. @returns nothing when it was interrupted */
 async function prepare(
   options: TrainOptions & { model: string; data: string },
   session: SessionOptions,
-): Promise<Prepared> {
+): Promise<Prepared | undefined> {
   // Paths in full, so that the run can be resumed from anywhere.
   const folder = resolve(options.data);
   const [weights, cache] = [options.weights, options.cache].map((path) => path && resolve(path));
@@ -55,9 +56,15 @@ async function prepare(
   );
   const store = pictureStore(decodedSize(config));
   const line = progress('reading pictures');
-  const data = await checkPictures(found, store, line.update).finally(line.finish);
+  const { signal, say } = session;
+  const reading = checkPictures(found, store, line.update, signal).finally(line.finish);
+  const data = await unlessInterrupted(signal, reading);
+  if (!data) {
+    say('stopped while the pictures were read: nothing was begun');
+    return undefined;
+  }
   const split = limitToOneBatch(splitDataSet(data, config), config);
-  describeData(data, split, session.say);
+  describeData(data, split, say);
   if (split.train.length < config.batchSize) {
     throw new ConfigError(`${split.train.length} training pictures do not fill a batch of ${config.batchSize}.`, {
       remedy: `Use --batch-size ${2 ** Math.floor(Math.log2(split.train.length))}, or add pictures.`,
@@ -111,6 +118,7 @@ export async function beginRun(
   const path = out ?? join('runs', `${options.model}-${timestamp()}`);
   if (existsSync(join(path, 'config.json'))) throw holdsRun(path);
   const prepared = await prepare(options, session);
+  if (!prepared) return { run: path, state: 'interrupted' };
   const { config } = prepared;
   const trainer = await ClassifierTrainer.create(config, {
     start: true,
@@ -129,8 +137,10 @@ export async function beginRun(
 export async function dryRun(
   options: TrainOptions & { model: string; data: string },
   session: SessionOptions,
-): Promise<void> {
-  const { split, store, config } = await prepare(options, session);
+): Promise<Outcome['state']> {
+  const prepared = await prepare(options, session);
+  if (!prepared) return 'interrupted';
+  const { split, store, config } = prepared;
   const trainer = await ClassifierTrainer.create(config, { start: true, say: session.say });
   describeTrainer(trainer, session.say);
   const started = performance.now();
@@ -140,6 +150,7 @@ export async function dryRun(
   );
   session.say('dry run: nothing was written');
   trainer.dispose();
+  return 'finished';
 }
 
 /** Goes on with a run where its last checkpoint stands, or from its beginning when it was stopped before the first one. */

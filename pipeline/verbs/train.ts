@@ -97,7 +97,7 @@ async function run(model: string | undefined, flags: Flags): Promise<void> {
   const { resume, out, set = [], loss = [], augment = [], dryRun: dry, ...rest } = flags;
   const { beginRun, dryRun, resumeRun } = await import('../train/session.ts');
   const say = (line: string) => console.log(line);
-  const outcome = await interruptible(async (signal): Promise<Outcome | undefined> => {
+  const { state } = await interruptible(async (signal): Promise<Pick<Outcome, 'state'>> => {
     if (resume !== undefined) {
       const extra = [model ?? [], out ?? [], dry ?? [], ...set, ...loss, ...augment, ...Object.keys(rest)].flat();
       if (extra.length > 0) {
@@ -121,8 +121,7 @@ async function run(model: string | undefined, flags: Flags): Promise<void> {
       augment: parseModelOptions(augment) as Partial<TrainConfig['augment']>,
     };
     if (!dry) return beginRun(options, out, { signal, say });
-    await dryRun(options, { signal, say });
-    return undefined;
+    return { state: await dryRun(options, { signal, say }) };
   });
-  if (outcome?.state === 'interrupted') process.exitCode = 130;
+  if (state === 'interrupted') process.exitCode = 130;
 }

@@ -45,6 +45,13 @@ async function figuresOf(path: string): Promise<number[]> {
   );
 }
 
+/** A session that is told to stop when a line begins with `text`. */
+function stoppedAt(text: string) {
+  const controller = new AbortController();
+  const say = (line: string) => void (line.startsWith(text) && controller.abort());
+  return { signal: controller.signal, say };
+}
+
 const still = { flip: false, rotation: 0, margin: 1 };
 
 describe('training from cached features', () => {
@@ -71,22 +78,28 @@ describe('training from cached features', () => {
     const cache = join(folder, 'stopped-features');
     const whole = await train({ cache: join(folder, 'whole-features'), cacheDraws: 2 });
     const path = join(folder, 'stopped');
-    const controller = new AbortController();
-    // Told to stop when the first features are due.
-    const say = (line: string) => void (line.startsWith('features of') && controller.abort());
     const begun = { ...options(), cache, cacheDraws: 2 };
-    expect((await beginRun(begun, path, { signal: controller.signal, say })).state).toBe('interrupted');
+    // Told to stop when the first features are due.
+    expect((await beginRun(begun, path, stoppedAt('features of'))).state).toBe('interrupted');
     expect((await readdir(join(cache, 'train'))).filter((name) => name.endsWith('.bin'))).toEqual([]);
     const { state } = await resumeRun(path, { signal: new AbortController().signal, say: () => undefined });
     expect(state).toBe('finished');
     expect(await figuresOf(path)).toEqual(whole.figures);
   });
 
+  it('stops while the pictures are read again for their features', async () => {
+    const [cache, path] = [join(folder, 'unread-features'), join(folder, 'unread')];
+    await beginRun({ ...options(), cache }, path, stoppedAt('run folder'));
+    expect(await readdir(cache).catch(() => 'nothing there')).toBe('nothing there');
+    // Also on the way back, where nothing has been read before.
+    expect((await resumeRun(path, { signal: AbortSignal.abort(), say: () => undefined })).state).toBe('interrupted');
+    expect(await readdir(cache).catch(() => 'nothing there')).toBe('nothing there');
+  });
+
   it('keeps its paths in full, so that the run goes on from any folder', async () => {
     const cache = join(folder, 'relative-features');
     const run = join(folder, 'relative');
-    const quiet = { signal: AbortSignal.abort(), say: () => undefined };
-    await beginRun({ ...options(), cache: relative(process.cwd(), cache) }, run, quiet);
+    await beginRun({ ...options(), cache: relative(process.cwd(), cache) }, run, stoppedAt('run folder'));
     expect(JSON.parse(await readFile(join(run, 'config.json'), 'utf8'))).toMatchObject({ data, cache, weights: null });
     const weights = join(folder, 'vgg16.safetensors');
     const tensors = [...readReferenceFile('models/vgg16').tensors].flatMap(([key, { shape, data }]) =>
@@ -94,7 +107,7 @@ describe('training from cached features', () => {
     );
     await writeFile(weights, writeSafetensors(tensors));
     const other = join(folder, 'relative-weights');
-    await beginRun({ ...options(), weights: relative(process.cwd(), weights) }, other, quiet);
+    await beginRun({ ...options(), weights: relative(process.cwd(), weights) }, other, stoppedAt('run folder'));
     expect(JSON.parse(await readFile(join(other, 'config.json'), 'utf8'))).toMatchObject({ weights, cache: null });
   });
 

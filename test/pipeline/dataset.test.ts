@@ -289,6 +289,23 @@ describe('decoding', () => {
     ]);
   });
 
+  test('a check that is told to stop reads no further', async () => {
+    for (let i = 0; i < 40; i += 1) await put(`${i % 2 ? 'happy' : 'sad'}/Anna_${i}.png`, await colour('red'));
+    const controller = new AbortController();
+    let read = 0;
+    const checking = checkPictures(
+      await readDataSet(folder),
+      pictureStore(16),
+      () => {
+        read += 1;
+        controller.abort();
+      },
+      controller.signal,
+    );
+    expect(await checking.catch((error: unknown) => error)).toBe(controller.signal.reason);
+    expect(read).toBeLessThanOrEqual(4);
+  });
+
   test('a class without one readable picture is an error', async () => {
     await put('happy/a.jpg', 'text');
     await put('sad/a.png', await colour('red'));

@@ -1,8 +1,10 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { classifierConfig, classifierPlan } from '../../models/index.ts';
 import { main } from '../../pipeline/cli.ts';
@@ -41,6 +43,13 @@ const small = (): TrainOptions & { model: string; data: string } => ({
 function session() {
   const said: string[] = [];
   return { said, options: { signal: new AbortController().signal, say: (line: string) => void said.push(line) } };
+}
+
+/** One that is told to stop when the run folder is there: after the first step. */
+function stoppedAtOnce() {
+  const controller = new AbortController();
+  const say = (line: string) => void (line.startsWith('run folder') && controller.abort());
+  return { signal: controller.signal, say };
 }
 
 /** What must be the same in two runs: every step's losses and learning rate, every epoch's figures, but no times. */
@@ -225,13 +234,53 @@ describe('a run', () => {
   });
 });
 
+describe('Ctrl-C while pictures are read', () => {
+  let large: string;
+  beforeAll(async () => {
+    large = join(folder, 'large');
+    await cp(data, large, { recursive: true });
+    await rm(join(large, 'manifest.jsonl'));
+    // Each takes long to decode and little to store: all of them take many seconds.
+    const picture = await sharp({ create: { width: 6000, height: 6000, channels: 3, background: '#c96' } })
+      .png()
+      .toBuffer();
+    for (let i = 0; i < 60; i += 1) await writeFile(join(large, 'happy', `Large${i}_1.png`), picture);
+  });
+
+  test('stops there, before anything is begun', async () => {
+    const run = join(folder, 'never begun');
+    const options = ['--batch-size', '8', '--set', 'width=0.125', 'imageSize=24', 'fc=[64,32]', '--out', run];
+    const child = spawn(process.execPath, [bin, 'train', 'so-dlse', '--data', large, ...options]);
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        output += chunk;
+      });
+    }
+    const end = new Promise((resolve) => child.once('close', (code, killedBy) => resolve(killedBy ?? code)));
+    while (!output.includes('reading pictures') && child.exitCode === null) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    child.kill('SIGINT');
+    expect(await end).toBe(130);
+    expect(output).toMatch(/stopping: .*\n(.*\n)*stopped while the pictures were read: nothing was begun/);
+    expect(existsSync(run)).toBe(false);
+  });
+
+  test('stops a dry run, too', async () => {
+    const controller = new AbortController();
+    const outcome = dryRun({ ...small(), data: large }, { signal: controller.signal, say: () => undefined });
+    controller.abort();
+    expect(await outcome).toBe('interrupted');
+  });
+});
+
 test('dropout goes on where it was: a run stopped and resumed is the same, bit for bit', async () => {
   const options = { ...small(), model: 'vgg16', modelOptions: { width: 1 / 32, imageSize: 32 }, epochs: 1 };
   const [straight, stopped] = [join(folder, 'straight'), join(folder, 'stopped-dropout')];
   await beginRun(options, straight, session().options);
-  const { options: own } = session();
-  expect((await beginRun(options, stopped, { ...own, signal: AbortSignal.abort() })).state).toBe('interrupted');
-  await resumeRun(stopped, own);
+  expect((await beginRun(options, stopped, stoppedAtOnce())).state).toBe('interrupted');
+  await resumeRun(stopped, session().options);
   expect(await curve(stopped)).toEqual(await curve(straight));
 });
 

@@ -120,6 +120,14 @@ describe('balance', () => {
     expect(await generatedIn(parts, 'happy')).toEqual(await generatedIn(whole, 'happy'));
   });
 
+  it('stops while the pictures are read, before anything is begun', async () => {
+    const drawn = await drawnFaces(join(folder, 'unread'));
+    const out = join(folder, 'unread-runs');
+    const options = tinyBalance(out, [], { to: 'happy=18', signal: AbortSignal.abort() });
+    expect(await balance(drawn, options)).toBe('interrupted');
+    expect(existsSync(join(out, 'normal-to-happy'))).toBe(false);
+  });
+
   it('killed while it records, never leaves a generated picture unmarked, and copies the rest the next time', async () => {
     const drawn = await drawnFaces(join(folder, 'killed'));
     const out = join(folder, 'killed-runs');
