@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DataError } from '../../engine/errors.ts';
 import { fileErrorReason } from '../files.ts';
 import { type ManifestRow, manifestName, readManifest } from '../manifest.ts';
-import { subjectInDataSet } from './subject.ts';
+import { subjectsOf, type ToldBy } from './subject.ts';
 
 export type Split = 'train' | 'val' | 'test';
 
@@ -17,6 +17,8 @@ export interface Picture {
   /** Label distribution over the classes; sums to 1. */
   target: readonly number[];
   subject: string;
+  /** What said so, the manifest or the path; undefined where nothing did and the file stands for itself. */
+  toldBy?: 'manifest' | ToldBy;
   /** Made by a model from another picture. */
   generated: boolean;
   /** Fixed by the manifest. */
@@ -70,13 +72,23 @@ export async function readDataSet(folder: string, options: { targets?: Targets }
   const classes = [...new Set(named.map(({ className }) => className))].sort();
   if (!labelled) checkFolders(folder, found.folders, classes);
   checkClasses(folder, classes, found.files.length);
+  // A folder of a class that the raters gave to no picture is a class's folder all the same.
+  const asked = (rows ?? []).flatMap(({ votes }) => Object.keys(votes ?? {}));
+  const told = subjectsOf(
+    named.map(({ path }) => path),
+    [...new Set([...classes, ...asked, errorLabel])],
+  );
   const pictures = named.map(({ path, className, row }) => {
+    const { subject, toldBy } = row?.subject
+      ? { subject: row.subject, toldBy: 'manifest' as const }
+      : told(path, className);
     const picture: Picture = {
       file: join(folder, path),
       name: path,
       label: classes.indexOf(className),
       target: distribution(classes, className, options.targets === 'soft' ? row?.votes : undefined),
-      subject: row?.subject ?? subjectInDataSet(path, className, classes),
+      subject,
+      toldBy,
       generated: row?.generatedBy !== undefined,
     };
     if (row?.split) picture.split = row.split;

@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { stringify } from 'csv-stringify/sync';
 import { ConfigError, DataError } from '../../engine/errors.ts';
-import { subjectInDataSet } from '../dataset/subject.ts';
+import { subjectsOf } from '../dataset/subject.ts';
 import { fileErrorReason, writeFileAtomic } from '../files.ts';
 import { readManifest, writeManifest } from '../manifest.ts';
 import { type AggregateOptions, aggregate } from './aggregate.ts';
@@ -84,6 +84,10 @@ async function exportFolders(history: LabelHistory, options: ExportOptions): Pro
     });
   }
   const rows = new Map(((await readManifest(folder)) ?? []).map((row) => [row.path, row]));
+  const told = subjectsOf(
+    settled.map(({ path }) => path),
+    result.labels,
+  );
   const manifest = [];
   for (const [index, picture] of settled.entries()) {
     const path = `${picture.label}/${picture.path.replaceAll('/', '__')}`;
@@ -93,7 +97,7 @@ async function exportFolders(history: LabelHistory, options: ExportOptions): Pro
       pictures: [picture],
     });
     // Its new name no longer tells whose picture it is as its old path did.
-    const subject = row?.subject ?? subjectInDataSet(picture.path, picture.label ?? '', result.labels);
+    const subject = row?.subject ?? told(picture.path, picture.label ?? '').subject;
     if (row) manifest.push({ ...row, subject, path });
     onProgress?.(index + 1, settled.length);
   }

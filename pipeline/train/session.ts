@@ -11,6 +11,7 @@ import { sampleSheet } from '../evaluate/sample-sheet.ts';
 import { featureStore } from '../features/store.ts';
 import { writeFileAtomic } from '../files.ts';
 import { unlessInterrupted } from '../interrupt.ts';
+import { plural } from '../plural.ts';
 import { formatDuration, type Progress, progress } from '../progress.ts';
 import { checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { holdsRun, RunFolder, readRunConfig } from '../run/folder.ts';
@@ -92,12 +93,30 @@ function describeData(data: DataSet, split: SplitResult, say: (line: string) => 
     data.classes.map((name, k) => `${pictures.filter(({ label }) => label === k).length} ${name}`).join(', ');
   const subjects = new Set(data.pictures.map(({ subject }) => subject)).size;
   say(`${data.pictures.length} pictures of ${subjects} subjects in ${data.folder}`);
+  const guessed = describeSubjects(data.pictures);
+  if (guessed) say(guessed);
   for (const side of ['train', 'val', 'test'] as const) {
     if (split[side].length > 0)
       say(`  ${side.padEnd(5)} ${String(split[side].length).padStart(5)}  (${count(split[side])})`);
   }
   if (split.leftOut.length > 0) say(`  ${split.leftOut.length} generated from held-out subjects are left out`);
   describeSkipped(data.skipped, say);
+}
+
+/** What told the subjects where the manifest does not name them all: a wrong guess must be seen before it is believed. */
+function describeSubjects(pictures: readonly Picture[]): string {
+  const by = (toldBy: Picture['toldBy']) => [
+    ...new Set(pictures.flatMap((picture) => (picture.toldBy === toldBy ? picture.subject : []))),
+  ];
+  const [folders, names, alone] = [by('folder'), by('name'), by(undefined)];
+  const some = (list: readonly string[]) => `${list.slice(0, 3).join(', ')}${list.length > 3 ? ', …' : ''}`;
+  const parts = [
+    folders.length > 0 && `${folders.length} by folder (${some(folders)})`,
+    names.length > 0 && `${names.length} by file name (${some(names)})`,
+    alone.length > 0 &&
+      `${plural(alone.length, 'file')} by nothing; where they show the same children, name those (docs/data.md)`,
+  ].filter(Boolean);
+  return parts.length > 0 ? `  subjects told: ${parts.join(', ')}` : '';
 }
 
 function describeSkipped(skipped: readonly Skipped[], say: (line: string) => void): void {

@@ -83,6 +83,51 @@ describe('reading', () => {
     expect(pictures.map(({ subject }) => subject)).toEqual(['happy/happy_1', 'sad/happy_2', 'Anna', 'happy/sad_1']);
   });
 
+  /** The subjects of pictures at these paths, whose labels a manifest gives. */
+  async function listed(labels: Record<string, string>, votes?: Record<string, number>) {
+    for (const path of Object.keys(labels)) await put(path, await colour('red'));
+    await writeManifest(
+      folder,
+      Object.entries(labels).map(([path, label]) => ({ path, label, ...(votes && { votes }) })),
+    );
+    const { pictures } = await readDataSet(folder);
+    return Object.fromEntries(pictures.map(({ name, subject, toldBy }) => [name, [subject, toldBy]]));
+  }
+
+  test('a first folder that is no class names the child, where a manifest gives the labels', async () => {
+    const labels = {
+      'anna/01.png': 'happy',
+      'anna/02.png': 'sad',
+      'ben/01.png': 'happy',
+      'ben/smile_2.png': 'sad',
+      'Happy/carl/3.png': 'happy',
+    };
+    expect(await listed(labels)).toEqual({
+      'anna/01.png': ['anna', 'folder'],
+      'anna/02.png': ['anna', 'folder'],
+      'ben/01.png': ['ben', 'folder'],
+      'ben/smile_2.png': ['ben', 'folder'],
+      'Happy/carl/3.png': ['carl', 'folder'],
+    });
+  });
+
+  test('a folder of everybody names nobody: one that all pictures share, one that tools make, one of a class', async () => {
+    const shared = { 'nursery/anna/01.png': 'happy', 'nursery/ben/01.png': 'sad', 'nursery/Carl_2.png': 'sad' };
+    expect(await listed(shared)).toEqual({
+      'nursery/anna/01.png': ['anna', 'folder'],
+      'nursery/ben/01.png': ['ben', 'folder'],
+      'nursery/Carl_2.png': ['Carl', 'name'],
+    });
+    await rm(join(folder, 'nursery'), { recursive: true });
+    const made = { 'faces/9d17375958ac8b7d.png': 'happy', 'extra/1.png': 'sad', 'normal/2.png': 'sad' };
+    // No picture is normal, but raters were asked whether one is.
+    expect(await listed(made, { normal: 1, happy: 2, sad: 2 })).toEqual({
+      'faces/9d17375958ac8b7d.png': ['happy/9d17375958ac8b7d', undefined],
+      'extra/1.png': ['extra', 'folder'],
+      'normal/2.png': ['sad/2', undefined],
+    });
+  });
+
   test('a missing folder, an empty class and a single class are named', async () => {
     await expect(readDataSet(join(folder, 'nowhere'))).rejects.toThrow(/nowhere cannot be read: it does not exist/);
     await put('happy/a.png', await colour('red'));

@@ -310,6 +310,23 @@ describe('options', () => {
     expect(own.said.at(-1)).toBe('dry run: nothing was written');
   });
 
+  test('what told the subjects is said where the manifest does not name them', async () => {
+    const named = session();
+    await dryRun(small(), named.options);
+    expect(named.said.join('\n')).not.toMatch(/subjects told/);
+    const guessed = join(folder, 'guessed');
+    await cp(data, guessed, { recursive: true });
+    await rm(join(guessed, 'manifest.jsonl'));
+    const [first] = await readdir(join(data, 'sad'));
+    await cp(join(data, 'sad', first), join(guessed, 'sad', 'anna', '1.jpg'));
+    await cp(join(data, 'sad', first), join(guessed, 'sad', 'IMG_1.jpg'));
+    const { said, options } = session();
+    await dryRun({ ...small(), data: guessed }, options);
+    expect(said.join('\n')).toMatch(
+      /subjects told: 1 by folder \(anna\), 20 by file name \(s\d+, s\d+, s\d+, …\), 1 file by nothing; where/,
+    );
+  });
+
   test('one batch can be learnt by heart', async () => {
     const run = join(folder, 'overfit');
     const options = { ...small(), overfitOneBatch: true, epochs: 6, lr: 0.005, lrEnd: 0.005 };
