@@ -1,4 +1,5 @@
 /** Writing files so that a crash, a kill or a full disk never leaves a half-written one under its real name. */
+import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError } from '../engine/errors.ts';
@@ -16,6 +17,13 @@ const reasons: Record<string, string> = {
   ENAMETOOLONG: 'the name is too long',
   EISDIR: 'it is a folder, not a file',
 };
+
+/** SHA-256 of a file's bytes, in hexadecimal. */
+export async function sha256Of(path: string): Promise<string> {
+  return createHash('sha256')
+    .update(await readFile(path))
+    .digest('hex');
+}
 
 /** A short reason for a file-system error, without the stack and the system call. */
 export function fileErrorReason(error: unknown): string {

@@ -18,6 +18,7 @@ import { type GanRunConfig, ganConfigOf, ganRunSchema, ignoredOptions } from './
 import { GanTrainer, loadSize, trainGan } from './gan-training.ts';
 import { generate, type Supply, supplyOf } from './generate.ts';
 import type { Judges } from './judges.ts';
+import { type Lists, readLearnt, writeLearnt } from './learnt.ts';
 import { type BalanceTask, countByClass, planBalance, realPictures } from './plan.ts';
 import { describeQuality } from './quality.ts';
 import { finishRecording, keptFiles, recordSelection, saveQuality } from './record.ts';
@@ -234,9 +235,10 @@ class Balancing {
     const store = pictureStore(loadSize(config.model.imageSize));
     const readable = await unlessInterrupted(signal, this.#readable(task, store));
     if (!readable) return 'interrupted';
-    const [from, to] = readable;
+    const { from, to } = resume ? await readLearnt(path, readable, say) : readable;
     const started = existsSync(join(path, 'config.json'));
     const run = started ? await RunFolder.resume(path, begun) : await RunFolder.create(path, config);
+    if (!resume) await writeLearnt(path, readable);
     const line = progress(`${task.from} → ${task.to}`);
     return trainGan({ run, config, store, from, to, resume, signal, progress: line }).finally(async () => {
       line.finish();
@@ -245,14 +247,14 @@ class Balancing {
   }
 
   /** The real pictures of both classes, without those that cannot be read, which are named. */
-  async #readable({ from, to }: BalanceTask, store: PictureStore) {
+  async #readable({ from, to }: BalanceTask, store: PictureStore): Promise<Lists> {
     const pictures = [...realPictures(this.#data, from), ...realPictures(this.#data, to)];
     const line = progress('reading pictures');
     const data = { ...this.#data, pictures, skipped: [] };
     const { signal } = this.#options;
     const checked = await checkPictures(data, store, line.update, signal).finally(line.finish);
     for (const { name, reason } of checked.skipped) this.#options.say(`  left out ${name}: it ${reason}`);
-    return [realPictures(checked, from), realPictures(checked, to)] as const;
+    return { from: realPictures(checked, from), to: realPictures(checked, to) };
   }
 
   async #generate(work: Work): Promise<Candidate[] | undefined> {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import sharp from 'sharp';
 import { DataError } from '../../engine/errors.ts';
-import { fileErrorReason } from '../files.ts';
+import { fileErrorReason, sha256Of } from '../files.ts';
 import type { RowStore } from './batches.ts';
 import type { DataSet, Picture, Skipped } from './read.ts';
 
@@ -72,8 +72,8 @@ export function pictureStore(size: number, budgetBytes = 512 * 2 ** 20): Picture
 }
 
 /**
- * Opens every picture once and moves those that cannot be decoded to `skipped`, so that bad files are known before
- * training starts and no epoch depends on them.
+ * Opens every picture once, notes the hash of its bytes, and moves those that cannot be decoded to `skipped`, so that bad
+ * files are known before training starts and no epoch depends on them.
  * @throws DataError when a class has no readable picture left; the signal's reason when that ends it early.
  */
 export async function checkPictures(
@@ -83,6 +83,7 @@ export async function checkPictures(
   signal?: AbortSignal,
 ): Promise<DataSet> {
   const reasons = new Map<Picture, Skipped>();
+  const hashes = new Map<Picture, string>();
   let next = 0;
   let done = 0;
   const worker = async () => {
@@ -91,6 +92,7 @@ export async function checkPictures(
       const picture = data.pictures[next++] as Picture;
       try {
         await store.load(picture);
+        hashes.set(picture, await sha256Of(picture.file));
       } catch (error) {
         const cause =
           error instanceof DataError && error.cause instanceof DataError ? error.cause.message : String(error);
@@ -101,7 +103,10 @@ export async function checkPictures(
     }
   };
   await Promise.all(Array.from({ length: 4 }, worker));
-  const pictures = data.pictures.filter((picture) => !reasons.has(picture));
+  const pictures = data.pictures.flatMap((picture) => {
+    const sha256 = hashes.get(picture);
+    return sha256 === undefined ? [] : { ...picture, sha256 };
+  });
   const has = (list: readonly Picture[], k: number) => list.some((picture) => picture.label === k);
   const lost = data.classes.find((_, k) => has(data.pictures, k) && !has(pictures, k));
   if (lost !== undefined) {

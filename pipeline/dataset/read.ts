@@ -19,6 +19,8 @@ export interface Picture {
   subject: string;
   /** What said so, the manifest or the path; undefined where nothing did and the file stands for itself. */
   toldBy?: 'manifest' | ToldBy;
+  /** Of the file's bytes, once it has been opened: by this a picture is known again under another name. */
+  sha256?: string;
   /** Made by a model from another picture. */
   generated: boolean;
   /** Fixed by the manifest. */

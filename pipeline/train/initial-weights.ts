@@ -1,9 +1,7 @@
 /** Weights that a run starts from: another run's, an exported model's, or VGG16's from elsewhere. */
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import { CheckpointError, DataError } from '../../engine/index.ts';
 import { type Classifier, extractorPlan, type NetworkPlan, vgg16State } from '../../models/index.ts';
-import { fileErrorReason } from '../files.ts';
+import { fileErrorReason, sha256Of } from '../files.ts';
 import { readWeights, type WeightsFile } from '../weights.ts';
 
 type Tensors = WeightsFile['tensors'];
@@ -11,9 +9,7 @@ type Tensors = WeightsFile['tensors'];
 /** SHA-256 of a file: how a run knows its extractor again. */
 export async function fileHash(path: string): Promise<string> {
   try {
-    return createHash('sha256')
-      .update(await readFile(path))
-      .digest('hex');
+    return await sha256Of(path);
   } catch (error) {
     throw new DataError(`The weights ${path} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
   }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, unlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Device, openDevice } from '../../../engine/node.ts';
@@ -13,8 +13,9 @@ import { finishRecording, recordSelection } from '../../../pipeline/balance/reco
 import { ReviewJournal } from '../../../pipeline/balance/review/journal.ts';
 import { readDataSet } from '../../../pipeline/dataset/read.ts';
 import { splitDataSet } from '../../../pipeline/dataset/split.ts';
-import { readManifest } from '../../../pipeline/manifest.ts';
+import { readManifest, writeManifest } from '../../../pipeline/manifest.ts';
 import { giveUpOwnership, takeOwnership } from '../../../pipeline/owner.ts';
+import { checkpointPath, loadCheckpoint } from '../../../pipeline/run/checkpoint.ts';
 import { drawnFaces, generatedIn, judgeOf, tinyBalance } from './fixtures.ts';
 import { cleanUpReviews, prepareReview } from './review-fixtures.ts';
 
@@ -118,6 +119,50 @@ describe('balance', () => {
     expect(made.length).toBeLessThan(8);
     expect(await balance(parts, tinyBalance(out, [], options))).toBe('finished');
     expect(await generatedIn(parts, 'happy')).toEqual(await generatedIn(whole, 'happy'));
+  });
+
+  it('goes on training with the pictures it began with, and with no others', async () => {
+    const longer = (lines: string[], out: string, signal = new AbortController().signal) => {
+      const options = tinyBalance(out, lines, { to: 'happy=15', signal });
+      return { ...options, run: { ...options.run, stepsPerEpoch: 12 } };
+    };
+    const straight = await drawnFaces(join(folder, 'straight'));
+    await balance(straight, longer([], join(folder, 'straight-runs')));
+
+    const drawn = await drawnFaces(join(folder, 'changing'));
+    const out = join(folder, 'changing-runs');
+    const run = join(out, 'normal-to-happy');
+    const stop = new AbortController();
+    const begun = setInterval(() => existsSync(join(run, 'config.json')) && stop.abort(), 1);
+    expect(await balance(drawn, longer([], out, stop.signal))).toBe('interrupted');
+    clearInterval(begun);
+    expect(existsSync(checkpointPath(run, 'last'))).toBe(true);
+
+    const [one, two] = (await readdir(join(drawn, 'happy'))).map((name) => join(drawn, 'happy', name));
+    const before = await readFile(one);
+    await unlink(one);
+    const again = () => balance(drawn, longer([], out));
+    const name = (file: string) => `happy/${basename(file)}`;
+    await expect(again()).rejects.toThrow(`1 picture that ${run} learns from is gone, damaged, held out or changed`);
+    await writeFile(one, await readFile(two));
+    await expect(again()).rejects.toThrow(`first ${name(one)}.`);
+    await writeFile(one, before);
+
+    const rows = (await readManifest(drawn)) ?? [];
+    const mark = rows.find(({ path }) => path === name(two))?.subject;
+    await writeManifest(
+      drawn,
+      rows.map((row) => (row.subject === mark ? { ...row, split: 'test' } : row)),
+    );
+    await expect(again()).rejects.toThrow(/learns from (is|are) gone, damaged, held out or changed/);
+    await writeManifest(drawn, [...rows, { path: 'happy/new.jpg', label: 'happy', subject: 'new' }]);
+    await writeFile(join(drawn, 'happy', 'new.jpg'), before);
+
+    const lines: string[] = [];
+    expect(await balance(drawn, { ...longer(lines, out), to: 'happy=16' })).toBe('finished');
+    expect(lines).toContain(`  ${run} goes on without 1 picture added since. Another --out begins anew.`);
+    const weights = async (path: string) => (await loadCheckpoint(path, 'last')).tensors;
+    expect(await weights(run)).toEqual(await weights(join(folder, 'straight-runs', 'normal-to-happy')));
   });
 
   it('stops while the pictures are read, before anything is begun', async () => {
