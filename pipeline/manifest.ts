@@ -32,6 +32,8 @@ const rowSchema = z.looseObject({
   subject: z.string().min(1).optional(),
   /** The photograph or video the picture was cut from, as the user named it. */
   source: z.string().optional(),
+  /** SHA-256 of that file's bytes. */
+  sourceSha256: z.string().optional(),
   /** Frame number in a video, from 0, and its time in seconds. */
   frame: z.int().nonnegative().optional(),
   timestamp: z.number().nonnegative().optional(),

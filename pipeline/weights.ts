@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { open, readFile } from 'node:fs/promises';
 import { CheckpointError, DataError, readPytorchStateDict } from '../engine/index.ts';
 import { readSafetensors, toFloat32 } from '../engine/safetensors.ts';
 
@@ -14,6 +14,25 @@ export interface WeightsFile {
  */
 const isPytorch = (bytes: Uint8Array): boolean =>
   bytes[8] !== 0x7b && ((bytes[0] === 0x50 && bytes[1] === 0x4b) || bytes[0] === 0x80);
+
+/** What a safetensors file says about itself, without its tensors; nothing where it is another file or damaged. */
+export async function readWeightsMetadata(path: string): Promise<WeightsFile['metadata']> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (!file) return {};
+  try {
+    const head = Buffer.alloc(9);
+    await file.read(head, 0, 9, 0);
+    const length = Number(head.readBigUInt64LE());
+    if (isPytorch(head) || length > (await file.stat()).size) return {};
+    const header = Buffer.alloc(length);
+    await file.read(header, 0, length, 8);
+    return { ...JSON.parse(header.toString()).__metadata__ };
+  } catch {
+    return {}; // whoever reads its tensors says what is wrong
+  } finally {
+    await file.close();
+  }
+}
 
 /**
  * Reads a safetensors file or what PyTorch's `torch.save` wrote, told apart by their first bytes. All element types

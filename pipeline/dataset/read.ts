@@ -21,6 +21,8 @@ export interface Picture {
   toldBy?: 'manifest' | ToldBy;
   /** Of the file's bytes, once it has been opened: by this a picture is known again under another name. */
   sha256?: string;
+  /** The same of the photograph or video that it was cut from, where the manifest says so. */
+  sourceSha256?: string;
   /** Made by a model from another picture. */
   generated: boolean;
   /** Fixed by the manifest. */
@@ -94,6 +96,7 @@ export async function readDataSet(folder: string, options: { targets?: Targets }
       generated: row?.generatedBy !== undefined,
     };
     if (row?.split) picture.split = row.split;
+    if (row?.sourceSha256) picture.sourceSha256 = row.sourceSha256;
     return picture;
   });
   return { folder, classes, pictures, skipped };

@@ -16,6 +16,8 @@ export interface Evaluation {
   /** Only where the set holds both kinds. */
   real?: Metrics;
   generated?: Metrics;
+  /** Why the figures are not those of new faces, or may not be. */
+  caveat?: string;
 }
 
 /** `probabilities`: [pictures, classes], row by row. */
@@ -68,7 +70,7 @@ export function restricted(predictions: readonly Prediction[], choice: readonly 
 export function formatEvaluation(
   name: string,
   classes: readonly string[],
-  { predictions, all, real, generated }: Evaluation,
+  { predictions, all, real, generated, caveat }: Evaluation,
 ): string {
   const rows: NamedMetrics[] = [{ name, metrics: all }];
   if (real) rows.push({ name: 'real only', metrics: real });
@@ -81,5 +83,6 @@ export function formatEvaluation(
     lines.push('', `With ${names.join(', ')} alone to choose from, the classes that have pictures:`);
     lines.push(metricsTable(names, [{ name, metrics }]), macroLine(metrics), confusionTable(names, metrics));
   }
+  if (caveat) lines.push('', caveat);
   return lines.join('\n');
 }

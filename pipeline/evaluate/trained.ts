@@ -8,6 +8,7 @@ import { type DataSet, readDataSet } from '../dataset/read.ts';
 import { progress } from '../progress.ts';
 import { type CheckpointName, checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { readRunConfig } from '../run/folder.ts';
+import type { Seen } from '../run/seen.ts';
 import { readSplit } from '../run/split-file.ts';
 import { ClassifierTrainer, decodedSize } from '../train/classifier-trainer.ts';
 import { type TrainConfig, trainConfigSchema } from '../train/config.ts';
@@ -18,6 +19,8 @@ export interface TrainedRun {
   config: TrainConfig;
   checkpoint: CheckpointName;
   network: ClassifierTrainer;
+  /** Whom its weights have seen; runs of earlier versions do not say. */
+  seen?: Seen;
 }
 
 /** The options of a run, and which of its checkpoints predictions are made with; loads nothing. */
@@ -33,7 +36,7 @@ export async function openTrained(run: string, wanted?: CheckpointName): Promise
   const weights = await loadCheckpoint(run, checkpoint);
   const network = await ClassifierTrainer.create(config);
   network.restoreModel(weights);
-  return { config, checkpoint, network };
+  return { config, checkpoint, network, ...(weights.seen && { seen: weights.seen }) };
 }
 
 /**

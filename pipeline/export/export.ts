@@ -10,6 +10,7 @@ import {
 } from '../../models/index.ts';
 import type { TrainedRun } from '../evaluate/trained.ts';
 import { writeFileAtomic } from '../files.ts';
+import { seenToMetadata } from '../run/seen.ts';
 import { decodedSize } from '../train/classifier-trainer.ts';
 import { packageVersion } from '../version.ts';
 import type { ExportFormat } from './formats.ts';
@@ -66,7 +67,10 @@ export async function exportRun(trained: TrainedRun, format: ExportFormat, out: 
       key,
       storeFloat32(data, shape),
     ]);
-    await writeFileAtomic(paths[0], writeSafetensors(tensors, { format: 'pt', ...metadata }));
+    await writeFileAtomic(
+      paths[0],
+      writeSafetensors(tensors, { format: 'pt', ...metadata, ...seenToMetadata(trained.seen) }),
+    );
   }
   await writeFileAtomic(paths[1], `${JSON.stringify(notes, null, 2)}\n`);
   return paths;

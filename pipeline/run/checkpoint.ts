@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { CheckpointError } from '../../engine/errors.ts';
 import { readSafetensors, type StoredTensor, writeSafetensors } from '../../engine/safetensors.ts';
 import { fileErrorReason, writeFileAtomic } from '../files.ts';
+import { type Seen, seenFromMetadata, seenToMetadata } from './seen.ts';
 
 export type CheckpointName = 'last' | 'best';
 
@@ -14,13 +15,16 @@ export interface Checkpoint {
   tensors: Map<string, StoredTensor>;
   /** Plain JSON. */
   state: unknown;
+  /** Whom the weights have seen; absent in checkpoints of earlier versions. */
+  seen?: Seen;
 }
 
 export const checkpointPath = (run: string, name: CheckpointName) => join(run, 'checkpoints', `${name}.safetensors`);
 
 /** @throws DataError when it cannot be written (a full disk); the checkpoint that was there stays. */
 export async function saveCheckpoint(run: string, name: CheckpointName, checkpoint: Checkpoint): Promise<void> {
-  const bytes = writeSafetensors(checkpoint.tensors, { state: JSON.stringify(checkpoint.state) });
+  const { tensors, state, seen } = checkpoint;
+  const bytes = writeSafetensors(tensors, { state: JSON.stringify(state), ...seenToMetadata(seen) });
   await writeFileAtomic(checkpointPath(run, name), bytes, `Free some space, then go on with --resume ${run}`);
 }
 
@@ -30,7 +34,8 @@ export async function loadCheckpoint(run: string, name: CheckpointName): Promise
   const other = name === 'last' ? 'best' : 'last';
   try {
     const { tensors, metadata } = readSafetensors(await readFile(path));
-    return { tensors, state: JSON.parse(metadata.state ?? 'null') };
+    const seen = seenFromMetadata(metadata);
+    return { tensors, state: JSON.parse(metadata.state ?? 'null'), ...(seen && { seen }) };
   } catch (error) {
     const reason = error instanceof CheckpointError ? error.message.split('\n')[0] : fileErrorReason(error);
     throw new CheckpointError(`${path} cannot be loaded: ${reason}`, {

@@ -45,7 +45,7 @@ report lists them). ${card.epochs} epochs, seed ${card.seed}.
 
 ## Results on held-out subjects
 
-${metricsMarkdown(card.classes, evaluation.all)}
+${evaluation.caveat ? `**${evaluation.caveat}**\n\n` : ''}${metricsMarkdown(card.classes, evaluation.all)}
 ${kinds}
 The figures hold for pictures like the tested ones. With ${evaluation.all.total} test pictures, the 95 % interval of the total accuracy
 is about ±${interval(evaluation.all.accuracy, evaluation.all.total)} points, more where several pictures show one subject.

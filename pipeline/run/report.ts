@@ -28,6 +28,7 @@ export async function renderReport(input: ReportInput): Promise<string> {
     `<h1>${html(input.title)}</h1>`,
     `<dl class="facts">${input.facts.map(([name, value]) => `<div><dt>${html(name)}</dt><dd>${html(value)}</dd></div>`).join('')}</dl>`,
     `<p class="score"><b>${percent(all.accuracy)}</b> of ${all.total} held-out pictures right <span>(mean recall over the classes ${percent(all.macro.recall)})</span></p>`,
+    ...(input.evaluation.caveat ? [`<p class="caveat">${html(input.evaluation.caveat)}</p>`] : []),
     '<h2>Training</h2>',
     `<div class="charts">${curves(input.events)
       .map((svg) => `<figure>${svg}</figure>`)
@@ -160,6 +161,7 @@ main{max-width:1300px;margin:auto;padding:2rem 1.5rem 4rem}
 h1{font-size:1.6rem;margin:0 0 1rem}h2{margin:2.5rem 0 .8rem;border-bottom:1px solid var(--line);padding-bottom:.3rem}h3{margin:1.4rem 0 .6rem}
 .facts{display:flex;flex-wrap:wrap;gap:.4rem 2rem;margin:0}.facts dt{color:var(--soft);font-size:.8rem}.facts dd{margin:0}
 .score{font-size:1.15rem}.score b{font-size:2rem}.score span,caption,figcaption{color:var(--soft)}
+.caveat{border-left:4px solid #d9772b;padding-left:.8rem}
 .charts,.tables,.grid{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}
 figure{margin:0}.charts figure{flex:1 1 460px;max-width:640px}.charts svg{width:100%;height:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}caption{text-align:left;padding-bottom:.4rem}

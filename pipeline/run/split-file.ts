@@ -9,7 +9,13 @@ import { fileErrorReason, writeFileAtomic } from '../files.ts';
 
 const sides = ['train', 'val', 'test', 'leftOut'] as const;
 
-const entry = z.object({ path: z.string(), subject: z.string(), label: z.string() });
+/** Splits of earlier versions lack the hash. */
+const entry = z.object({
+  path: z.string(),
+  subject: z.string(),
+  label: z.string(),
+  sha256: z.string().optional(),
+});
 const skippedEntry = z.object({ name: z.string(), reason: z.string() });
 const schema = z.object({
   train: z.array(entry),
@@ -21,7 +27,12 @@ const schema = z.object({
 
 export async function writeSplit(run: string, data: DataSet, split: SplitResult): Promise<void> {
   const entries = (pictures: readonly Picture[]) =>
-    pictures.map(({ name, subject, label }) => ({ path: name, subject, label: data.classes[label] }));
+    pictures.map(({ name, subject, label, sha256 }) => ({
+      path: name,
+      subject,
+      label: data.classes[label],
+      sha256,
+    }));
   const content = {
     ...Object.fromEntries(sides.map((side) => [side, entries(split[side])])),
     skipped: data.skipped,
@@ -41,7 +52,13 @@ export async function readSplit(run: string, data: DataSet): Promise<SplitResult
   } catch (error) {
     throw new DataError(`${path} cannot be read: ${fileErrorReason(error)}.`, { cause: error });
   }
-  const byName = new Map(data.pictures.map((picture) => [picture.name, picture]));
+  const hashes = new Map(sides.flatMap((side) => content[side].map(({ path, sha256 }) => [path, sha256])));
+  const byName = new Map(
+    data.pictures.map((picture) => {
+      const sha256 = hashes.get(picture.name);
+      return [picture.name, sha256 ? { ...picture, sha256 } : picture];
+    }),
+  );
   const changed: string[] = [];
   const find = (side: (typeof sides)[number]) =>
     content[side].flatMap(({ path: name, label }) => {

@@ -37,6 +37,8 @@ export const trainConfigSchema = z.strictObject({
   testShare: proportion,
   valShare: proportion,
   generatedInTest: z.boolean(),
+  /** Test also on subjects that `weights` have seen; runs of earlier versions lack it. */
+  seenInTest: z.boolean().default(false),
   seed: z.int().nonnegative(),
   epochs: count,
   /** Pictures per optimiser step, and per pass over the network; gradients of the passes are added up. */
@@ -94,6 +96,7 @@ const paper: Preset = {
   testShare: 0.2,
   valShare: 0,
   generatedInTest: false,
+  seenInTest: false,
   seed: 1,
   epochs: 700,
   batchSize: 128,

@@ -7,6 +7,7 @@ import type { SplitResult } from '../dataset/split.ts';
 import { type Evaluation, evaluatePredictions } from '../evaluate/evaluation.ts';
 import { type Checkpoint, saveCheckpoint } from '../run/checkpoint.ts';
 import type { RunFolder } from '../run/folder.ts';
+import type { Seen } from '../run/seen.ts';
 import { learningRate, type TrainConfig } from './config.ts';
 import type { Predictor, StepFigures, Trainer } from './trainer.ts';
 
@@ -48,6 +49,8 @@ export interface LoopInput {
   split: Pick<SplitResult, 'train' | 'val'>;
   config: TrainConfig;
   position: Position;
+  /** Whom the weights will have seen; goes into every checkpoint. */
+  seen: Seen;
   /** Aborting it saves and ends the loop after the step under way. */
   signal: AbortSignal;
   onProgress?: (stepsDone: number, stepsInAll: number, detail: string) => void;
@@ -111,7 +114,8 @@ export async function trainLoop(input: LoopInput): Promise<'finished' | 'interru
     await settle();
     const checkpoint = await trainer.save();
     checkFinite(checkpoint, run.path);
-    await saveCheckpoint(run.path, 'last', { ...checkpoint, state: { ...asRecord(checkpoint.state), position } });
+    const state = { ...asRecord(checkpoint.state), position };
+    await saveCheckpoint(run.path, 'last', { ...checkpoint, state, seen: input.seen });
     savedAt = performance.now();
   };
 
@@ -165,12 +169,13 @@ async function validate({ trainer, store, split }: LoopInput): Promise<{ valLoss
   return { valLoss: loss / predictions.length, valAccuracy: all.accuracy };
 }
 
-async function saveBest({ run, trainer }: LoopInput, position: Position): Promise<void> {
+async function saveBest({ run, trainer, seen }: LoopInput, position: Position): Promise<void> {
   const checkpoint = await trainer.saveModel();
   checkFinite(checkpoint, run.path);
   await saveCheckpoint(run.path, 'best', {
     ...checkpoint,
     state: { ...asRecord(checkpoint.state), best: position.best },
+    seen,
   });
 }
 

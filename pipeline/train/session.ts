@@ -16,11 +16,13 @@ import { formatDuration, type Progress, progress } from '../progress.ts';
 import { checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { holdsRun, RunFolder, readRunConfig } from '../run/folder.ts';
 import { renderModelCard } from '../run/model-card.ts';
+import type { Seen } from '../run/seen.ts';
 import { readSplit, writeSplit } from '../run/split-file.ts';
 import { packageVersion } from '../version.ts';
 import { ClassifierTrainer, decodedSize } from './classifier-trainer.ts';
 import { resolveTrainConfig, type TrainConfig, type TrainOptions, trainConfigSchema } from './config.ts';
 import { evaluate, type Position, positionOf, startPosition, trainLoop } from './loop.ts';
+import { checkUnseen, seenWith } from './seen-weights.ts';
 
 export interface SessionOptions {
   /** Saves and ends the run after the step under way; while pictures are read, at once. */
@@ -40,6 +42,9 @@ interface Prepared {
   split: SplitResult;
   store: PictureStore;
   config: TrainConfig;
+  /** Whom the weights will have seen, and what the figures therefore are not; empty where there is nothing to say. */
+  seen: Seen;
+  caveat: string;
 }
 
 /** Reads and splits the data and resolves every option. Nothing is written. @returns nothing when it was interrupted */
@@ -71,7 +76,10 @@ async function prepare(
       remedy: `Use --batch-size ${2 ** Math.floor(Math.log2(split.train.length))}, or add pictures.`,
     });
   }
-  return { data, split, store, config };
+  const seen = await seenWith(config, split);
+  const caveat = await checkUnseen(config, split, seen);
+  if (caveat) say(`  ${caveat}`);
+  return { data, split, store, config, seen, caveat };
 }
 
 function describeTrainer({ config, parameterCount, deviceName }: ClassifierTrainer, say: (line: string) => void): void {
@@ -147,7 +155,8 @@ export async function beginRun(
   describeTrainer(trainer, session.say);
   const run = await RunFolder.create(path, trainer.config);
   await writeSplit(path, prepared.data, prepared.split);
-  await run.log({ event: 'start', step: 0, epoch: 0, device: trainer.deviceName });
+  const { caveat } = prepared;
+  await run.log({ event: 'start', step: 0, epoch: 0, device: trainer.deviceName, ...(caveat && { caveat }) });
   session.say(`run folder ${path}`);
   return execute(run, trainer, prepared, startPosition, session);
 }
@@ -192,7 +201,9 @@ export async function resumeRun(path: string, session: SessionOptions): Promise<
   const unreadable = new Set(split.skipped.map(({ name }) => name));
   const pictures = data.pictures.filter(({ name }) => !unreadable.has(name));
   const readable = { ...data, pictures, skipped: split.skipped };
-  return execute(run, trainer, { data: readable, split, store, config }, position, session);
+  const seen = checkpoint?.seen ?? (await seenWith(config, split));
+  const caveat = String(run.events.find(({ event }) => event === 'start')?.caveat ?? '');
+  return execute(run, trainer, { data: readable, split, store, config, seen, caveat }, position, session);
 }
 
 async function execute(
@@ -202,7 +213,7 @@ async function execute(
   position: Position,
   session: SessionOptions,
 ): Promise<Outcome> {
-  const { split } = prepared;
+  const { split, seen } = prepared;
   const { config } = trainer;
   try {
     const stopped = (): Outcome => {
@@ -221,6 +232,7 @@ async function execute(
       split,
       config,
       position,
+      seen,
       signal: session.signal,
       onProgress: line.update,
     }).finally(line.finish);
@@ -264,7 +276,8 @@ async function finish(
   const chosen = split.val.length > 0 ? 'best' : 'last';
   trainer.restoreModel(await loadCheckpoint(run.path, chosen));
   const line = progress('testing');
-  const evaluation = await evaluate(trainer, rows, split.test, line.update).finally(line.finish);
+  const figures = await evaluate(trainer, rows, split.test, line.update).finally(line.finish);
+  const evaluation = prepared.caveat ? { ...figures, caveat: prepared.caveat } : figures;
   const { all } = evaluation;
   const last = run.events.at(-1);
   await run.log({
@@ -281,7 +294,7 @@ async function finish(
   const seconds = run.events.reduce((sum, event) => sum + (event.event === 'epoch' ? Number(event.seconds) : 0), 0);
   session.say(formatEvaluation(config.model, data.classes, evaluation));
   session.say(
-    `trained for ${formatDuration(seconds)}; tested the ${chosen} checkpoint on ${all.total} pictures of unseen subjects`,
+    `trained for ${formatDuration(seconds)}; tested the ${chosen} checkpoint on ${plural(all.total, 'picture')} of ${prepared.caveat ? 'the held-out' : 'unseen'} subjects`,
   );
   if (config.overfitOneBatch)
     session.say('(one batch, trained on and tested on: only useful to see that the network can learn)');

@@ -15,6 +15,7 @@ interface Flags {
   batchSize?: number;
   lr: number;
   seed?: number;
+  seenInTest?: boolean;
   set: string[];
   out?: string;
 }
@@ -41,6 +42,7 @@ export const pretrain: Verb = (program) => {
     .option('--batch-size <n>', 'pictures per step', wholeNumber)
     .option('--lr <rate>', 'learning rate of the first step; it falls to a tenth', positiveNumber, 0.0003)
     .option('--seed <n>', 'seed of weights, split, order and augmentation', wholeNumber)
+    .option('--seen-in-test', 'let subjects into the test that the --init weights have seen; the report says so')
     .option('--set <name=value...>', 'model options, e.g. width=0.25 imageSize=64 (docs/models.md)', [])
     .option('--out <folder>', 'run folder (default: runs/vgg16-TIME)')
     .addHelpText(

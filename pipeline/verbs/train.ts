@@ -54,7 +54,8 @@ function dataOptions(command: Command): void {
       'share held out to choose the best checkpoint, 0 for none (smoke 0.1, paper 0)',
       shareOrNothing,
     )
-    .option('--generated-in-test', 'let generated pictures into the test, as in the paper');
+    .option('--generated-in-test', 'let generated pictures into the test, as in the paper')
+    .option('--seen-in-test', 'let subjects into the test that the --weights have seen; the report says so');
 }
 
 function trainingOptions(command: Command): void {
