@@ -71,6 +71,20 @@ export function pictureStore(size: number, budgetBytes = 512 * 2 ** 20): Picture
   };
 }
 
+/** The data set with the hash of every picture that can be read; none is decoded. */
+export async function hashPictures(
+  data: DataSet,
+  onProgress?: (done: number, total: number) => void,
+): Promise<DataSet> {
+  const pictures: Picture[] = [];
+  for (const picture of data.pictures) {
+    const sha256 = await sha256Of(picture.file).catch(() => undefined);
+    pictures.push(sha256 === undefined ? picture : { ...picture, sha256 });
+    onProgress?.(pictures.length, data.pictures.length);
+  }
+  return { ...data, pictures };
+}
+
 /**
  * Opens every picture once, notes the hash of its bytes, and moves those that cannot be decoded to `skipped`, so that bad
  * files are known before training starts and no epoch depends on them.

@@ -18,6 +18,8 @@ export interface Evaluation {
   generated?: Metrics;
   /** Why the figures are not those of new faces, or may not be. */
   caveat?: string;
+  /** Names of the pictures whose subjects the network has seen, where there are some. */
+  known?: ReadonlySet<string>;
 }
 
 /** `probabilities`: [pictures, classes], row by row. */

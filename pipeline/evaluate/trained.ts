@@ -3,13 +3,15 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ConfigError, DataError } from '../../engine/index.ts';
-import { checkPictures, decodePicture, pictureStore } from '../dataset/decode.ts';
+import { checkPictures, decodePicture, hashPictures, pictureStore } from '../dataset/decode.ts';
 import { type DataSet, readDataSet } from '../dataset/read.ts';
+import type { SplitResult } from '../dataset/split.ts';
+import { plural } from '../plural.ts';
 import { progress } from '../progress.ts';
 import { type CheckpointName, checkpointPath, loadCheckpoint } from '../run/checkpoint.ts';
 import { readRunConfig } from '../run/folder.ts';
-import type { Seen } from '../run/seen.ts';
-import { readSplit } from '../run/split-file.ts';
+import { knownTo, type Seen } from '../run/seen.ts';
+import { findSplit, readSplit } from '../run/split-file.ts';
 import { ClassifierTrainer, decodedSize } from '../train/classifier-trainer.ts';
 import { type TrainConfig, trainConfigSchema } from '../train/config.ts';
 import { evaluate } from '../train/loop.ts';
@@ -39,35 +41,91 @@ export async function openTrained(run: string, wanted?: CheckpointName): Promise
   return { config, checkpoint, network, ...(weights.seen && { seen: weights.seen }) };
 }
 
+export interface EvaluateOptions {
+  /** Class names of the data set to class names of the run, e.g. neutral → normal. */
+  rename?: ReadonlyMap<string, string>;
+  /** Every picture, also those of the run's own training. */
+  all?: boolean;
+  say: (line: string) => void;
+}
+
 /**
- * Evaluates a run. On the data set it was trained on, only the pictures held out for its test count.
- * @param rename class names of the data set to class names of the run, e.g. neutral → normal
+ * Evaluates a run. On the data set it was trained on, moved or not, only the pictures held out for its test count; on any
+ * other one the result says how many pictures show subjects that the network has seen.
  */
 export async function evaluateRun(
   run: string,
   trained: TrainedRun,
   folder: string,
-  options: { rename?: ReadonlyMap<string, string>; say: (line: string) => void },
+  options: EvaluateOptions,
 ): Promise<Evaluation> {
   const { config, network } = trained;
+  const { say } = options;
   const read = await readDataSet(folder, { targets: config.targets });
-  const data = withClasses(read, config.classes, options.rename ?? new Map());
-  const own = (await isSameFolder(folder, config.data)) && !config.overfitOneBatch;
-  const { test } = own ? await readSplit(run, data) : { test: data.pictures };
-  options.say(
-    own
-      ? `${test.length} pictures that the run held out from training (its split.json)`
-      : `all ${test.length} pictures of ${folder}`,
-  );
+  const comparing = progress('comparing pictures');
+  const hashed = await hashPictures(read, comparing.update).finally(comparing.finish);
+  const data = withClasses(hashed, config.classes, options.rename ?? new Map());
+  const whole = options.all === true || config.overfitOneBatch;
+  const split = whole ? undefined : await ownSplit(run, config.data, data);
+  say(split ? describeHeldOut(data, split) : `all ${plural(data.pictures.length, 'picture')} of ${folder}`);
   const store = pictureStore(decodedSize(config));
   const reading = progress('reading pictures');
-  const checked = await checkPictures({ ...data, pictures: test }, store, reading.update).finally(reading.finish);
-  for (const { name, reason } of checked.skipped) options.say(`  skipped ${name}: ${reason}`);
+  const chosen = { ...data, pictures: split?.test ?? data.pictures };
+  const checked = await checkPictures(chosen, store, reading.update).finally(reading.finish);
+  for (const { name, reason } of checked.skipped) say(`  skipped ${name}: ${reason}`);
   const line = progress('evaluating');
-  return evaluate(network, store, checked.pictures, line.update).finally(line.finish);
+  const evaluation = await evaluate(network, store, checked.pictures, line.update).finally(line.finish);
+  return withCaveat(evaluation, data, trained.seen, split !== undefined);
 }
 
-/** Whether both paths lead to one folder, be it through a link: under another name it would be tested on what it trained on. */
+/** The split of a run on its own data set: in the folder it was trained on, or where that was moved or copied to. */
+async function ownSplit(run: string, own: string, data: DataSet): Promise<SplitResult | undefined> {
+  return (await isSameFolder(data.folder, own)) ? readSplit(run, data) : findSplit(run, data);
+}
+
+function describeHeldOut(data: DataSet, { train, val, test, leftOut }: SplitResult): string {
+  const others = data.pictures.length - new Set([...train, ...val, ...test, ...leftOut]).size;
+  const unknown = others > 0 ? `; the run does not know ${others} of the others, which --all tests, too` : '';
+  return `${plural(test.length, 'picture')} that the run held out from training (its split.json)${unknown}`;
+}
+
+/** Says of an evaluation how far it is none of new faces. @param heldOut whether the run itself held these pictures out */
+function withCaveat(evaluation: Evaluation, data: DataSet, seen: Seen | undefined, heldOut: boolean): Evaluation {
+  if (!seen) {
+    const caveat =
+      'The run was made by an earlier version and does not say whom it has seen: whether these are new faces cannot be told.';
+    return heldOut ? evaluation : { ...evaluation, caveat };
+  }
+  const { subjects, namesakes } = knownTo(seen, data.pictures, ['trained', 'chosenBy']);
+  const of = (who: ReadonlySet<string>) => evaluation.predictions.filter(({ picture }) => who.has(picture.subject));
+  const known = of(subjects);
+  if (known.length > 0) {
+    const names = new Set(known.map(({ picture }) => picture.name));
+    const others = evaluation.predictions.filter(({ picture }) => !names.has(picture.name));
+    const right = others.filter(({ picture, predicted }) => predicted === picture.label).length;
+    const rest =
+      others.length > 0
+        ? `of the other ${others.length} it has ${((100 * right) / others.length).toFixed(1)} % right`
+        : 'none shows a new face';
+    const shown = shows(known.length, evaluation.predictions.length);
+    return {
+      ...evaluation,
+      known: names,
+      caveat: `${shown} subjects that the network was trained on or chosen by; ${rest}.`,
+    };
+  }
+  // What the run held out is known by its bytes; names of other runs' subjects on its way were compared when it began.
+  const alike = heldOut ? [] : of(namesakes);
+  if (alike.length === 0) return evaluation;
+  const shown = shows(alike.length, evaluation.predictions.length);
+  const caveat = `${shown} subjects with the name of one that the network has seen in other pictures: if they are the same children, these are no figures of new faces.`;
+  return { ...evaluation, caveat };
+}
+
+const shows = (some: number, all: number) =>
+  `${some} of these ${plural(all, 'picture')} ${some === 1 ? 'shows' : 'show'}`;
+
+/** Whether both paths lead to one folder, be it through a link. */
 async function isSameFolder(a: string, b: string): Promise<boolean> {
   const [one, other] = await Promise.all([a, b].map((path) => realpath(path).catch(() => resolve(path))));
   return one === other;

@@ -40,11 +40,35 @@ export async function writeSplit(run: string, data: DataSet, split: SplitResult)
   await writeFileAtomic(join(run, 'split.json'), `${JSON.stringify(content, null, 1)}\n`);
 }
 
+type RunSplit = SplitResult & { skipped: readonly Skipped[] };
+
 /**
  * The split a run was made with, on the pictures of `data` as they are now.
  * @throws DataError when pictures of the split are gone or changed their class.
  */
-export async function readSplit(run: string, data: DataSet): Promise<SplitResult & { skipped: readonly Skipped[] }> {
+export async function readSplit(run: string, data: DataSet): Promise<RunSplit> {
+  const { split, changed } = await matchSplit(run, data, () => true);
+  if (changed.length === 0) return split;
+  throw new DataError(`${changed.length} pictures of this run are gone or changed class, first ${changed[0]}.`, {
+    remedy: `Bring ${data.folder} back to what it was, or train anew.`,
+  });
+}
+
+/**
+ * The split of a run on `data`, whose pictures have their hashes, when those are the run's own, moved or copied; nothing
+ * when one is missing, of another class or of other bytes.
+ */
+export async function findSplit(run: string, data: DataSet): Promise<RunSplit | undefined> {
+  const sameBytes = ({ sha256 }: Picture, hash: string | undefined) => hash === undefined || sha256 === hash;
+  const { split, changed } = await matchSplit(run, data, sameBytes);
+  return changed.length === 0 ? split : undefined;
+}
+
+async function matchSplit(
+  run: string,
+  data: DataSet,
+  isSame: (picture: Picture, sha256: string | undefined) => boolean,
+): Promise<{ split: RunSplit; changed: string[] }> {
   const path = join(run, 'split.json');
   let content: z.infer<typeof schema>;
   try {
@@ -55,23 +79,18 @@ export async function readSplit(run: string, data: DataSet): Promise<SplitResult
   const hashes = new Map(sides.flatMap((side) => content[side].map(({ path, sha256 }) => [path, sha256])));
   const byName = new Map(
     data.pictures.map((picture) => {
-      const sha256 = hashes.get(picture.name);
+      const sha256 = picture.sha256 ?? hashes.get(picture.name);
       return [picture.name, sha256 ? { ...picture, sha256 } : picture];
     }),
   );
   const changed: string[] = [];
   const find = (side: (typeof sides)[number]) =>
-    content[side].flatMap(({ path: name, label }) => {
+    content[side].flatMap(({ path: name, label, sha256 }) => {
       const picture = byName.get(name);
-      if (picture && data.classes[picture.label] === label) return [picture];
+      if (picture && data.classes[picture.label] === label && isSame(picture, sha256)) return [picture];
       changed.push(name);
       return [];
     });
   const [train, val, test, leftOut] = sides.map(find);
-  if (changed.length > 0) {
-    throw new DataError(`${changed.length} pictures of this run are gone or changed class, first ${changed[0]}.`, {
-      remedy: `Bring ${data.folder} back to what it was, or train anew.`,
-    });
-  }
-  return { train, val, test, leftOut, skipped: content.skipped };
+  return { split: { train, val, test, leftOut, skipped: content.skipped }, changed };
 }

@@ -10,6 +10,7 @@ interface Flags {
   data: string;
   checkpoint?: CheckpointName;
   map: string[];
+  all?: boolean;
   csv?: string;
 }
 
@@ -18,7 +19,7 @@ export const evaluate: Verb = (program) => {
     .command('evaluate <run>')
     .summary('measure a trained run on a data set')
     .description(
-      'Prints recall, precision and F1 of each class, the total accuracy and the confusion matrix, for all pictures and, where there are both, for real and generated ones apart. On the data set of the run itself, only its held-out pictures count.',
+      'Prints recall, precision and F1 of each class, the total accuracy and the confusion matrix, for all pictures and, where there are both, for real and generated ones apart. On the data set of the run itself, also where it was moved or copied to, only its held-out pictures count. On another one, what shows subjects that the network has seen is counted and said.',
     )
     .requiredOption('--data <folder>', 'data set: one folder of pictures per class')
     .addOption(new Option('--checkpoint <name>', 'default: best where the run chose one').choices(['best', 'last']))
@@ -27,6 +28,7 @@ export const evaluate: Verb = (program) => {
       'classes of the data set that have another name in the run, e.g. neutral=normal',
       [],
     )
+    .option('--all', 'test every picture of the folder, also those that the run was trained on')
     .option('--csv <file>', 'write every prediction to a CSV file')
     .addHelpText(
       'after',
@@ -40,7 +42,8 @@ Examples:
       const { evaluateRun, openTrained } = await import('../evaluate/trained.ts');
       const trained = await openTrained(run, flags.checkpoint);
       const { classes, model } = trained.config;
-      const evaluation = await evaluateRun(run, trained, flags.data, { rename, say: (line) => console.log(line) });
+      const options = { rename, all: flags.all === true, say: (line: string) => console.log(line) };
+      const evaluation = await evaluateRun(run, trained, flags.data, options);
       console.log(formatEvaluation(`${model}, ${trained.checkpoint}`, classes, evaluation));
       if (flags.csv) await writeFileAtomic(flags.csv, toCsv(classes, evaluation));
       trained.network.dispose();
@@ -53,13 +56,15 @@ function parsePair(text: string): [string, string] {
   throw new ConfigError(`--map ${text} is not class=class.`, { remedy: 'For example: --map neutral=normal' });
 }
 
-function toCsv(classes: readonly string[], { predictions }: Evaluation): string {
+/** A row per picture; where some show known subjects, a column says of each whether it does. */
+function toCsv(classes: readonly string[], { predictions, known }: Evaluation): string {
   const rows = predictions.map(({ picture, predicted, probabilities }) => ({
     path: picture.name,
     subject: picture.subject,
     label: classes[picture.label],
     predicted: classes[predicted],
     ...Object.fromEntries(classes.map((name, k) => [`p_${name}`, probabilities[k].toFixed(6)])),
+    ...(known && { known: known.has(picture.name) ? 'yes' : 'no' }),
   }));
   return stringify(rows, { header: true });
 }

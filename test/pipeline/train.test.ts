@@ -172,6 +172,7 @@ describe('a run', () => {
       say: own.options.say,
     });
     expect(renamed.all.perClass.map(({ support }) => support)).toEqual([20, 32, 0]);
+    expect(renamed.caveat).toMatch(/^\d+ of these 52 pictures show subjects that the network was trained on or chosen/);
     const text = join(folder, 'text.jpg');
     await writeFile(text, 'no picture');
     const [first] = await readdir(join(data, 'sad'));
@@ -182,6 +183,75 @@ describe('a run', () => {
       'cannot be read (it does not exist)',
     ]);
     trained.network.dispose();
+  });
+
+  test('is evaluated on what it held out, also where its data set was moved, and has grown', async () => {
+    const trained = await openTrained(whole);
+    const { said, options } = session();
+    const held = await evaluateRun(whole, trained, data, options);
+    expect(held.caveat).toBeUndefined();
+    const moved = join(folder, 'moved data');
+    await cp(data, moved, { recursive: true });
+    expect((await evaluateRun(whole, trained, moved, options)).predictions.map(({ picture }) => picture.name)).toEqual(
+      held.predictions.map(({ picture }) => picture.name),
+    );
+    expect(said).toEqual(
+      Array(2).fill(`${held.all.total} pictures that the run held out from training (its split.json)`),
+    );
+    const [one] = await readdir(join(data, 'sad'));
+    await writeManifest(moved, [
+      ...((await readManifest(moved)) ?? []),
+      { path: 'sad/new.jpg', label: 'sad', subject: 'new' },
+    ]);
+    await sharp(join(data, 'sad', one))
+      .flop()
+      .toFile(join(moved, 'sad', 'new.jpg'));
+    expect((await evaluateRun(whole, trained, moved, options)).all).toEqual(held.all);
+    expect(said.at(-1)).toMatch(/; the run does not know 1 of the others, which --all tests, too$/);
+
+    const all = await evaluateRun(whole, trained, moved, { ...options, all: true });
+    expect(all.all.total).toBe(61);
+    const unseen = held.all.total + 1;
+    expect(all.known?.size).toBe(61 - unseen);
+    const right = all.predictions.filter(({ picture, predicted }) => {
+      return predicted === picture.label && !all.known?.has(picture.name);
+    });
+    const share = ((100 * right.length) / unseen).toFixed(1);
+    expect(all.caveat).toBe(
+      `${61 - unseen} of these 61 pictures show subjects that the network was trained on or chosen by; of the other ${unseen} it has ${share} % right.`,
+    );
+    trained.network.dispose();
+  });
+
+  test('says of a part of its data set, and of one saved anew, that these are no new faces', async () => {
+    const trained = await openTrained(whole);
+    const { options } = session();
+    const { train } = JSON.parse(await readFile(join(whole, 'split.json'), 'utf8'));
+    const [part, anew] = [join(folder, 'part'), join(folder, 'anew')];
+    for (const { path } of train) await cp(join(data, path), join(part, path));
+    const known = await evaluateRun(whole, trained, part, options);
+    expect(known.caveat).toMatch(/^(\d+) of these \1 pictures show subjects .*; none shows a new face\.$/);
+    await cp(data, anew, { recursive: true });
+    for (const name of ['happy', 'normal', 'sad']) {
+      for (const file of await readdir(join(anew, name))) {
+        const path = join(anew, name, file);
+        await writeFile(
+          path,
+          await sharp(await readFile(path))
+            .jpeg({ quality: 50 })
+            .toBuffer(),
+        );
+      }
+    }
+    const alike = await evaluateRun(whole, trained, anew, options);
+    expect(alike.all.total).toBe(60);
+    expect(alike.caveat).toMatch(
+      /^\d+ of these 60 pictures show subjects with the name of one .* if they are the same/,
+    );
+    trained.network.dispose();
+    const csv = join(folder, 'known.csv');
+    expect(await main(['evaluate', whole, '--data', part, '--csv', csv])).toBe(0);
+    expect(await readFile(csv, 'utf8')).toMatch(/,p_sad,known\n(.*,yes\n)+$/);
   });
 
   test('its predictions can be written into a folder that is not there yet', async () => {

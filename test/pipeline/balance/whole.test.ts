@@ -67,12 +67,12 @@ describe('from real pictures to an evaluation', () => {
     const own = await kindergrad('evaluate', classifier, '--data', drawn);
     expect(own.code).toBe(0);
     expect(own.text).not.toMatch(/generated only/);
-    // On another one everything counts, and the figures of the real ones are those of the real ones alone.
+    // Asked for everything, in a copy as good as anywhere, it counts everything, and the figures of the real ones are those of the real ones alone.
     const copy = join(folder, 'copy');
     await cp(drawn, copy, { recursive: true });
     expect((await readDataSet(copy)).pictures.filter(({ generated }) => generated)).toHaveLength(10);
-    const both = totals((await kindergrad('evaluate', classifier, '--data', copy)).text);
-    const alone = totals((await kindergrad('evaluate', classifier, '--data', real)).text);
+    const both = totals((await kindergrad('evaluate', classifier, '--data', copy, '--all')).text);
+    const alone = totals((await kindergrad('evaluate', classifier, '--data', real, '--all')).text);
     const name = 'so-dlse, best';
     expect(Object.keys(both)).toEqual([`${name} (50)`, 'real only (40)', 'generated only (10)']);
     expect(alone).toEqual({ [`${name} (40)`]: both['real only (40)'] });
