@@ -159,10 +159,9 @@ class Balancing {
         const outcome = await this.#record(work, selections[i]);
         outcomes.push(outcome);
         const missing = await this.#missing(outcome);
-        lines.push(
-          `${selections[i].kept.length} ${work.task.to} pictures are in ${this.#data.folder} now.`,
-          missing ?? '',
-        );
+        const kept = selections[i].kept.length;
+        const are = kept === 1 ? 'is' : 'are';
+        lines.push(`${plural(kept, `${work.task.to} picture`)} ${are} in ${this.#data.folder} now.`, missing ?? '');
       }
       return lines.filter(Boolean);
     };
@@ -186,7 +185,7 @@ class Balancing {
     }
     if (most < task.make) {
       this.#options.say(
-        `Of the ${task.make} ${task.to} pictures wanted at most ${most} can be made: so many ${task.from} pictures are unused (${run}).`,
+        `Of the ${task.make} ${task.to} pictures wanted at most ${most} can be made: one from each ${task.from} picture not used yet (${run}).`,
       );
     }
     await this.#checkDetector(task, config.model.imageSize);
@@ -200,7 +199,7 @@ class Balancing {
     const found = faces.filter(Boolean).length;
     if (2 * found >= faces.length) return;
     throw new DataError(
-      `The ${this.#judges.name} finds a face in ${found} of ${faces.length} real ${task.to} pictures of ${size} pixels: it cannot judge generated ones.`,
+      `The ${this.#judges.name} finds a face in ${found} of ${plural(faces.length, `real ${task.to} picture`)} of ${size} pixels: it cannot judge generated ones.`,
       { remedy: 'Leave --detector out, try the other one, or give pictures with more room around the face.' },
     );
   }
@@ -279,7 +278,7 @@ class Balancing {
       reasons.set(reasonKind(reason), (reasons.get(reasonKind(reason)) ?? 0) + 1);
     }
     const why = [...reasons].map(([kind, count]) => `; ${count} ${kind}`).join('');
-    say(`  kept ${paths.length} of ${paths.length + selection.discarded.length} candidates${why}`);
+    say(`  kept ${paths.length} of ${plural(paths.length + selection.discarded.length, 'candidate')}${why}`);
     return { ...work, selection };
   }
 

@@ -5,6 +5,7 @@
  */
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
 import { DataError } from '../../engine/index.ts';
+import { plural } from '../plural.ts';
 
 /** Rows of `width` features each. */
 export interface Features {
@@ -97,7 +98,7 @@ export function quality(real: Features, generated: Features): Quality {
   if (few >= 10 * real.width && few >= 2048) return result;
   return {
     ...result,
-    caveat: `${few} pictures against ${real.width} features: the Fréchet distance is biased upwards; trust the kernel distance, and only to compare runs`,
+    caveat: `${plural(few, 'picture')} against ${real.width} features: the Fréchet distance is biased upwards; trust the kernel distance, and only to compare runs`,
   };
 }
 

@@ -9,6 +9,7 @@ import { decodePicture } from '../dataset/decode.ts';
 import type { DataSet, Picture } from '../dataset/read.ts';
 import { writeFileAtomic } from '../files.ts';
 import { type ManifestRow, readManifest } from '../manifest.ts';
+import { plural } from '../plural.ts';
 import { lineChart, smooth, thin } from '../run/charts.ts';
 import { type RunEvent, readEvents, readRunConfig } from '../run/folder.ts';
 import { html, page } from '../run/report.ts';
@@ -89,7 +90,10 @@ async function chapter({ run, config, kept, discarded }: Chapter): Promise<strin
   const quality = await readQuality(run);
   const facts: [string, string][] = [
     ['run', run],
-    ['trained', `${config.epochs} epochs, ${steps.at(-1)?.step ?? 0} steps at ${model.imageSize} pixels`],
+    [
+      'trained',
+      `${plural(config.epochs, 'epoch')}, ${plural(steps.at(-1)?.step ?? 0, 'step')} at ${model.imageSize} pixels`,
+    ],
     ['kept', `${kept.length} of ${kept.length + discarded.length}`],
   ];
   return [

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DataError } from '../../engine/errors.ts';
 import { fileErrorReason } from '../files.ts';
 import { type ManifestRow, manifestName, readManifest } from '../manifest.ts';
+import { plural } from '../plural.ts';
 import { subjectsOf, type ToldBy } from './subject.ts';
 
 export type Split = 'train' | 'val' | 'test';
@@ -152,7 +153,8 @@ function checkFolders(folder: string, folders: readonly string[], classes: reado
 
 function checkClasses(folder: string, classes: readonly string[], files: number): void {
   if (classes.length >= 2) return;
-  const found = classes.length === 1 ? `only one class, "${classes[0]}"` : `no class (${files} files in its folders)`;
+  const found =
+    classes.length === 1 ? `only one class, "${classes[0]}"` : `no class (${plural(files, 'file')} in its folders)`;
   throw new DataError(`${folder} has ${found}; telling expressions apart needs at least two.`, {
     remedy: 'Make one folder of pictures per class, such as happy, sad and normal.',
   });

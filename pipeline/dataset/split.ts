@@ -1,5 +1,6 @@
 /** Splits a data set so that no subject is on two sides and every class keeps its share on each. */
 import { DataError } from '../../engine/errors.ts';
+import { plural } from '../plural.ts';
 import { random } from '../random.ts';
 import type { DataSet, Picture, Split } from './read.ts';
 
@@ -108,7 +109,7 @@ function checkSides(data: DataSet, result: SplitResult, options: SplitOptions, s
     const missing = data.classes.find((_, k) => !result[side].some((picture) => picture.label === k));
     if (missing === undefined) continue;
     throw new DataError(
-      `No ${options.generatedInTest ? '' : 'real '}picture of class "${missing}" is left for ${side} when ${subjects} subjects stay whole.`,
+      `No ${options.generatedInTest ? '' : 'real '}picture of class "${missing}" is left for ${side} when ${plural(subjects, 'subject')} ${subjects === 1 ? 'stays' : 'stay'} whole.`,
       {
         remedy:
           'Add pictures of more subjects, change --test-share or --val-share, or name the subjects in manifest.jsonl.',

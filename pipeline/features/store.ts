@@ -4,6 +4,7 @@ import { formatBytes } from '../../engine/index.ts';
 import type { RowStore } from '../dataset/batches.ts';
 import type { PictureStore } from '../dataset/decode.ts';
 import type { Picture } from '../dataset/read.ts';
+import { plural } from '../plural.ts';
 import { progress } from '../progress.ts';
 import { type CacheKey, FeatureCache, fingerprint } from './cache.ts';
 
@@ -63,7 +64,7 @@ async function fill(
   const missing = await cache.missingShards();
   const have = missing.length === 0 ? ', all there' : missing.length < cache.shards ? ', partly there' : '';
   say(
-    `features of ${pictures.length} ${name} pictures × ${draws}: ${formatBytes(cache.bytes)} of ${dtype} in ${cache.folder}${have}`,
+    `features of ${plural(pictures.length, `${name} picture`)} × ${draws}: ${formatBytes(cache.bytes)} of ${dtype} in ${cache.folder}${have}`,
   );
   await cache.checkRoom(missing);
   const line = progress(`features (${name})`);

@@ -6,6 +6,7 @@ import { ConfigError, DataError } from '../../engine/errors.ts';
 import { subjectsOf } from '../dataset/subject.ts';
 import { fileErrorReason, writeFileAtomic } from '../files.ts';
 import { readManifest, writeManifest } from '../manifest.ts';
+import { plural } from '../plural.ts';
 import { type AggregateOptions, aggregate } from './aggregate.ts';
 import { labelled } from './apply.ts';
 import { type LabelHistory, presentPictures } from './history.ts';
@@ -80,7 +81,7 @@ async function exportFolders(history: LabelHistory, options: ExportOptions): Pro
   const settled = result.pictures.filter(({ label }) => label !== null);
   if (settled.length === 0) {
     throw new DataError('No picture has a majority label yet.', {
-      remedy: `Every picture needs ${result.minVotes} votes; accept fewer with --min-votes.`,
+      remedy: `Every picture needs ${plural(result.minVotes, 'vote')}; accept fewer with --min-votes.`,
     });
   }
   const rows = new Map(((await readManifest(folder)) ?? []).map((row) => [row.path, row]));

@@ -7,6 +7,7 @@ import type { FaceDetector } from '../../models/face-detector/detector.ts';
 import type { FaceLandmarks } from '../../models/face-detector/landmarks.ts';
 import { fileErrorReason } from '../files.ts';
 import { manifestName } from '../manifest.ts';
+import { plural } from '../plural.ts';
 import { DetectionQueue } from './batching.ts';
 import { type Ffmpeg, findFfmpeg } from './ffmpeg.ts';
 import { inTurn, inTurns } from './in-turn.ts';
@@ -81,7 +82,7 @@ export async function prepare(
   const queue = new DetectionQueue(run.detector, run.batchSize ?? 8);
   let pictures = 0;
   let done = 0;
-  const tell = () => run.onProgress?.(done, found.files.length, `${pictures} photographs and frames`);
+  const tell = () => run.onProgress?.(done, found.files.length, plural(pictures, 'picture'));
   let ffmpeg: Promise<Ffmpeg> | undefined;
   const shop: Workshop = {
     options,

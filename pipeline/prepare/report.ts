@@ -4,6 +4,7 @@ import Table from 'cli-table3';
 import { contactSheet, type SheetRow } from '../contact-sheet.ts';
 import { writeFileAtomic } from '../files.ts';
 import type { ManifestRow } from '../manifest.ts';
+import { plural } from '../plural.ts';
 import { formatDuration } from '../progress.ts';
 import type { SourceRow } from './journal.ts';
 import type { PrepareOptions } from './options.ts';
@@ -54,8 +55,8 @@ export function formatCounts(counts: Counts): string {
 export function formatRun(run: Prepared, options: PrepareOptions, dryRun: boolean): string {
   const { counts, folder, stages } = run;
   const lines = [
-    `${counts.faces} faces from ${counts.files} files (${counts.photos} photographs, ${counts.videos} videos); ` +
-      `${run.worked} files were done in this run, in ${formatDuration(run.seconds)}` +
+    `${plural(counts.faces, 'face')} from ${plural(counts.files, 'file')} (${plural(counts.photos, 'photograph')}, ${plural(counts.videos, 'video')}); ` +
+      `${plural(run.worked, 'file')} ${run.worked === 1 ? 'was' : 'were'} done in this run, in ${formatDuration(run.seconds)}` +
       (run.pictures > 0 ? `: ${(run.pictures / run.seconds).toFixed(1)} photographs and frames a second` : ''),
   ];
   if (run.worked > 0) {

@@ -4,6 +4,7 @@ import sharp from 'sharp';
 import type { Evaluation } from '../evaluate/evaluation.ts';
 import type { Metrics } from '../evaluate/metrics.ts';
 import { figuresOf } from '../evaluate/table.ts';
+import { plural } from '../plural.ts';
 import { lineChart, type Series, smooth, thin } from './charts.ts';
 import type { RunEvent } from './folder.ts';
 
@@ -27,7 +28,7 @@ export async function renderReport(input: ReportInput): Promise<string> {
   const parts: string[] = [
     `<h1>${html(input.title)}</h1>`,
     `<dl class="facts">${input.facts.map(([name, value]) => `<div><dt>${html(name)}</dt><dd>${html(value)}</dd></div>`).join('')}</dl>`,
-    `<p class="score"><b>${percent(all.accuracy)}</b> of ${all.total} held-out pictures right <span>(mean recall over the classes ${percent(all.macro.recall)})</span></p>`,
+    `<p class="score"><b>${percent(all.accuracy)}</b> of ${plural(all.total, 'held-out picture')} right <span>(mean recall over the classes ${percent(all.macro.recall)})</span></p>`,
     ...(input.evaluation.caveat ? [`<p class="caveat">${html(input.evaluation.caveat)}</p>`] : []),
     '<h2>Training</h2>',
     `<div class="charts">${curves(input.events)
@@ -46,7 +47,7 @@ export async function renderReport(input: ReportInput): Promise<string> {
     const shown = input.skipped
       .slice(0, 200)
       .map(({ name, reason }) => `<li><code>${html(name)}</code> ${html(reason)}</li>`);
-    parts.push(`<h2>Left out: ${input.skipped.length} files</h2><ul>${shown.join('')}</ul>`);
+    parts.push(`<h2>Left out: ${plural(input.skipped.length, 'file')}</h2><ul>${shown.join('')}</ul>`);
   }
   parts.push(
     `<details><summary>Every option of this run</summary><pre>${html(JSON.stringify(input.config, null, 2))}</pre></details>`,

@@ -6,6 +6,7 @@ import { DataError } from '../../engine/errors.ts';
 import type { DataSet, Picture, Skipped } from '../dataset/read.ts';
 import type { SplitResult } from '../dataset/split.ts';
 import { fileErrorReason, writeFileAtomic } from '../files.ts';
+import { plural } from '../plural.ts';
 
 const sides = ['train', 'val', 'test', 'leftOut'] as const;
 
@@ -49,9 +50,13 @@ type RunSplit = SplitResult & { skipped: readonly Skipped[] };
 export async function readSplit(run: string, data: DataSet): Promise<RunSplit> {
   const { split, changed } = await matchSplit(run, data, () => true);
   if (changed.length === 0) return split;
-  throw new DataError(`${changed.length} pictures of this run are gone or changed class, first ${changed[0]}.`, {
-    remedy: `Bring ${data.folder} back to what it was, or train anew.`,
-  });
+  const are = changed.length === 1 ? 'is' : 'are';
+  throw new DataError(
+    `${plural(changed.length, 'picture')} of this run ${are} gone or changed class, first ${changed[0]}.`,
+    {
+      remedy: `Bring ${data.folder} back to what it was, or train anew.`,
+    },
+  );
 }
 
 /**

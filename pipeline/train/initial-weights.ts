@@ -2,6 +2,7 @@
 import { CheckpointError, DataError } from '../../engine/index.ts';
 import { type Classifier, extractorPlan, type NetworkPlan, vgg16State } from '../../models/index.ts';
 import { fileErrorReason, sha256Of } from '../files.ts';
+import { plural } from '../plural.ts';
 import { readWeights, type WeightsFile } from '../weights.ts';
 
 type Tensors = WeightsFile['tensors'];
@@ -54,7 +55,7 @@ export async function loadInitialWeights(model: Classifier, path: string): Promi
   if (extractor && model.extractor) {
     const { state, naming, unused } = vgg16State(tensors, extractor, order);
     model.extractor.loadStateDict(state);
-    return `extractor from ${path} (${naming}'s keys, ${state.size} tensors used, ${unused.length} not needed)`;
+    return `extractor from ${path} (${naming}'s keys, ${plural(state.size, 'tensor')} used, ${unused.length} not needed)`;
   }
   if (model.name === 'vgg16') {
     const { state, naming, unused } = vgg16State(
@@ -74,7 +75,7 @@ export async function loadInitialWeights(model: Classifier, path: string): Promi
   const lacking = missing.filter((name) => !decision.includes(name));
   if (lacking.length > 0 || unexpected.length > 0) {
     throw new CheckpointError(
-      `${path} is not a ${model.name} with these options: ${lacking.length} tensors missing (${lacking.slice(0, 4).join(', ')}), ` +
+      `${path} is not a ${model.name} with these options: ${plural(lacking.length, 'tensor')} missing (${lacking.slice(0, 4).join(', ')}), ` +
         `${unexpected.length} unexpected (${unexpected.slice(0, 4).join(', ')}).`,
       { remedy: 'Give the weights of the same model with the same --set options.' },
     );

@@ -100,14 +100,15 @@ function describeData(data: DataSet, split: SplitResult, say: (line: string) => 
   const count = (pictures: readonly Picture[]) =>
     data.classes.map((name, k) => `${pictures.filter(({ label }) => label === k).length} ${name}`).join(', ');
   const subjects = new Set(data.pictures.map(({ subject }) => subject)).size;
-  say(`${data.pictures.length} pictures of ${subjects} subjects in ${data.folder}`);
+  say(`${plural(data.pictures.length, 'picture')} of ${plural(subjects, 'subject')} in ${data.folder}`);
   const guessed = describeSubjects(data.pictures);
   if (guessed) say(guessed);
   for (const side of ['train', 'val', 'test'] as const) {
     if (split[side].length > 0)
       say(`  ${side.padEnd(5)} ${String(split[side].length).padStart(5)}  (${count(split[side])})`);
   }
-  if (split.leftOut.length > 0) say(`  ${split.leftOut.length} generated from held-out subjects are left out`);
+  if (split.leftOut.length > 0)
+    say(`  ${plural(split.leftOut.length, 'picture')} generated from held-out subjects left out`);
   describeSkipped(data.skipped, say);
 }
 
@@ -174,7 +175,7 @@ export async function dryRun(
   const started = performance.now();
   await trainer.trial(store, split.train);
   session.say(
-    `one step of ${config.batchSize} pictures and one prediction: ${formatDuration((performance.now() - started) / 1000)}, compiling included`,
+    `one step of ${plural(config.batchSize, 'picture')} and one prediction: ${formatDuration((performance.now() - started) / 1000)}, compiling included`,
   );
   session.say('dry run: nothing was written');
   trainer.dispose();
@@ -195,7 +196,7 @@ export async function resumeRun(path: string, session: SessionOptions): Promise<
   session.say(
     position.epoch < config.epochs
       ? `${path} goes on at epoch ${position.epoch + 1} of ${config.epochs}, step ${position.step}`
-      : `${path} has done its ${config.epochs} epochs; what is left is the test`,
+      : `${path} has done its ${plural(config.epochs, 'epoch')}; what is left is the test`,
   );
   const store = pictureStore(decodedSize(config));
   const unreadable = new Set(split.skipped.map(({ name }) => name));
@@ -313,9 +314,9 @@ async function writeDocuments(run: RunFolder, trainer: ClassifierTrainer, prepar
       ['model', `${config.model}, ${trainer.parameterCount.toLocaleString('en')} parameters`],
       [
         'pictures',
-        `${split.train.length} train, ${split.val.length} validation, ${split.test.length} test; ${subjects} subjects`,
+        `${split.train.length} train, ${split.val.length} validation, ${split.test.length} test; ${plural(subjects, 'subject')}`,
       ],
-      ['training', `${config.epochs} epochs of batches of ${config.batchSize}, seed ${config.seed}`],
+      ['training', `${plural(config.epochs, 'epoch')} of batches of ${config.batchSize}, seed ${config.seed}`],
       ['device', trainer.deviceName],
       ['kindergrad', config.version],
     ],

@@ -2,6 +2,7 @@ import { answersFolder } from '../label/history.ts';
 import { importAnswers, readAnswers } from '../label/import.ts';
 import { listPictures } from '../label/pictures.ts';
 import { LabelStore } from '../label/store.ts';
+import { plural } from '../plural.ts';
 import type { Verb } from './index.ts';
 
 export const importLabels: Verb = (program) => {
@@ -20,10 +21,10 @@ export const importLabels: Verb = (program) => {
       try {
         const { added, known, answered } = importAnswers(store, rows);
         const notes = [
-          known > 0 ? `${known} were imported before` : '',
+          known > 0 ? `${known} ${known === 1 ? 'was' : 'were'} imported before` : '',
           answered > 0 ? `${answered} left out because that rater answered here already` : '',
         ].filter(Boolean);
-        console.log(`${added} answers added${notes.length > 0 ? `; ${notes.join('; ')}` : ''}`);
+        console.log(`${plural(added, 'answer')} added${notes.length > 0 ? `; ${notes.join('; ')}` : ''}`);
       } finally {
         store.close();
       }

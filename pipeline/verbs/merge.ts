@@ -1,3 +1,4 @@
+import { plural } from '../plural.ts';
 import { merge as mergeFolders } from '../prepare/merge.ts';
 import { formatCounts } from '../prepare/report.ts';
 import { compareOnCpu } from '../prepare/ssim.ts';
@@ -17,6 +18,6 @@ export const merge: Verb = (program) => {
     .action(async (out: string, folders: string[]) => {
       const counts = await mergeFolders(out, folders, compareOnCpu);
       console.log(formatCounts(counts));
-      console.log(`${counts.faces} faces from ${counts.files} files in ${out}`);
+      console.log(`${plural(counts.faces, 'face')} from ${plural(counts.files, 'file')} in ${out}`);
     });
 };

@@ -283,7 +283,7 @@ describe('the report and the model card', () => {
     expect(html.match(/<svg/g)?.length).toBe(3);
     expect(html).toContain('75.0 %');
     expect(html).toContain('Mistakes (1 of 1)');
-    expect(html).toContain('Left out: 1 files');
+    expect(html).toContain('Left out: 1 file<');
     expect(html).not.toMatch(/(src|href)="(?!data:)/);
   });
 

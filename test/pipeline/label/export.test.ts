@@ -148,7 +148,7 @@ describe('exporting and importing answers', () => {
     for (const [name, text] of Object.entries(answers)) {
       const file = join(temporaryFolder(), name);
       writeFileSync(file, `\uFEFF${text}`);
-      expect((await kindergrad('import-labels', folder, file)).text, name).toContain('1 answers added');
+      expect((await kindergrad('import-labels', folder, file)).text, name).toContain('1 answer added');
     }
   });
 

@@ -28,7 +28,7 @@ export function FinishDialog({ client, onClose }) {
             { keep: true },
           )}>Keep the ${best.length} best of them by score</button></p>`
       }
-      ${lacking > 0 && best.length < lacking && html`<p class="note">${of.unused > 0 ? `The same command then makes more: ${of.unused} ${of.from} pictures are unused.` : `No ${of.from} picture is left to make more from.`}</p>`}
+      ${lacking > 0 && best.length < lacking && html`<p class="note">${of.unused > 0 ? `The same command then makes more: ${of.unused} ${of.from} ${of.unused === 1 ? 'picture is' : 'pictures are'} unused.` : `No ${of.from} picture is left to make more from.`}</p>`}
     </li>`;
   };
   return html`<dialog ref=${dialog} class="finish" aria-labelledby="finish-title" onClose=${onClose}>

@@ -320,7 +320,7 @@ function NothingHere({ client, of, filter, onFilter, onFinish }) {
   return html`<div class="nothing">
     <h2>Every ${of.to} picture is decided on.</h2>
     <p>${lacking > 0 ? `${kept} of ${of.wanted} wanted are kept; ${lacking} lacking.` : `${kept} are kept, ${of.wanted} were wanted.`}</p>
-    ${lacking > 0 && discarded + dropped > 0 && html`<p>Look through those left out once more, or finish: ${of.unused > 0 ? `the same command then makes more from ${of.unused} unused ${of.from} pictures.` : `no ${of.from} picture is left to make more from.`}</p>`}
+    ${lacking > 0 && discarded + dropped > 0 && html`<p>Look through those left out once more, or finish: ${of.unused > 0 ? `the same command then makes more from ${of.unused} unused ${of.from} ${of.unused === 1 ? 'picture' : 'pictures'}.` : `no ${of.from} picture is left to make more from.`}</p>`}
     <p class="choices">
       ${discarded > 0 && html`<button onClick=${() => onFilter('discarded')}>Discarded (${discarded})</button>`}
       ${dropped > 0 && html`<button onClick=${() => onFilter('dropped')}>Left out by the checks (${dropped})</button>`}
