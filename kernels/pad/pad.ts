@@ -1,5 +1,5 @@
 import { VEC4 } from '../common/value.ts';
-import { defineKernel, foldWorkgroups, type Variant, wgsl } from '../kernel.ts';
+import { defineKernel, foldWorkgroups, type Pass, type Variant, wgsl } from '../kernel.ts';
 
 const params = {
   batch: 'u32',
@@ -15,26 +15,35 @@ const params = {
 type Name = keyof typeof params;
 type Params = Readonly<Record<Name, number>>;
 
+/** Enough for the cores of a CPU to end together. */
+const WORKGROUPS = 32;
+
 /** Scalar and vec4 rungs, by lines: `of` says how many of so many elements. */
 const rungs = (file: string, of: (p: Params) => { lines: number; elements: number }): readonly Variant<Name>[] => {
-  const passes = (p: Params, width: 1 | 4) => {
+  const passes = (p: Params, width: 1 | 4, most: number): readonly Pass[] => {
     const { lines, elements } = of(p);
-    const [down, deep] = foldWorkgroups(lines);
+    const across = Math.ceil(elements / width / 64);
+    const chunk = Math.max(1, Math.min(most, Math.floor((lines * across) / WORKGROUPS)));
+    const [down, deep] = foldWorkgroups(Math.ceil(lines / chunk));
     return [
       {
         source: wgsl(import.meta.url, file),
         constants: { REFLECT: p.reflect === 1, ...(width === 4 && VEC4) },
-        workgroups: [Math.ceil(elements / width / 64), down, deep] as const,
+        params: { chunk },
+        workgroups: [across, down, deep],
       },
     ];
   };
+  const byFours = ({ channels }: Params): boolean => channels % 4 === 0;
   return [
-    { name: 'naive', adds: 'one element per invocation', passes: (p) => passes(p, 1) },
+    { name: 'naive', adds: 'one element per invocation', passes: (p) => passes(p, 1, 1) },
+    { name: 'vec4', adds: 'four channels per invocation', supports: byFours, passes: (p) => passes(p, 4, 1) },
     {
-      name: 'vec4',
-      adds: 'four channels per invocation',
-      supports: ({ channels }) => channels % 4 === 0,
-      passes: (p) => passes(p, 4),
+      name: 'lines',
+      adds: 'one vec4 in several lines: what stands for its column is worked out once for all',
+      supports: byFours,
+      suits: (_p, { family }) => family === 'lanes',
+      passes: (p) => passes(p, 4, 16),
     },
   ];
 };
