@@ -2,7 +2,7 @@ import {
   type ChainOperand,
   type ChainStep,
   chainOperands,
-  chainSource,
+  chainPass,
   MOST_INPUTS,
   MOST_STEPS,
   mayContract,
@@ -54,15 +54,18 @@ function goesOnAlone(dispatch: Dispatch, position: number, uses: Uses, isTempora
 
 async function fused({ dispatches, steps, inputs }: Chain, shaders: Shaders): Promise<Dispatch> {
   const [last] = dispatches.slice(-1);
-  const { source, constants, numbers } = chainSource(steps, inputs.length);
-  const shader = await shaders.get(source, constants);
+  const { pass, numbers } = chainPass(steps, inputs.length, last.variant, last.params.size);
+  const { size, walk } = pass.params ?? {};
+  const shader = await shaders.get(pass.source, pass.constants);
   const immediates = new DataView(new ArrayBuffer(shader.immediateBytes));
-  immediates.setUint32(0, last.params.size, true);
-  for (const [i, number] of numbers.entries()) immediates.setFloat32(4 * (i + 1), number, true);
+  immediates.setUint32(0, size, true);
+  immediates.setUint32(4, walk, true);
+  for (const [i, number] of numbers.entries()) immediates.setFloat32(4 * (i + 2), number, true);
   return {
     ...last,
     shader,
     immediates,
+    workgroups: [pass.workgroups[0], pass.workgroups[1] ?? 1, pass.workgroups[2] ?? 1],
     storages: [...inputs, ...written(last)],
     slices: [],
     variant: `chain of ${steps.length}`,

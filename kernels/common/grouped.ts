@@ -1,4 +1,5 @@
-import { type Access, generated, type Kernel, type ParamType, workgroupsFor } from '../kernel.ts';
+import { type Access, foldWorkgroups, generated, type Kernel, type ParamType, type Pass } from '../kernel.ts';
+import { type Cover, inWalks, oneEach } from './elements.ts';
 
 /** An elementwise kernel that works on several tensors in one dispatch. */
 interface Grouped {
@@ -48,10 +49,12 @@ export function groupedKernel({
   };
   const total = (p: Readonly<Record<string, number>>): number => tensors.reduce((sum, k) => sum + p[`size${k}`], 0);
   const text = (): string => `// ${name}, ${count} tensors: ${computes}.
-// One invocation: one vec4 of one tensor; workgroups in the order of the tensors; tails lie in the buffers' padding.
+// An invocation takes \`walk\` vec4 of one tensor, LANES apart; workgroups in the order of the tensors; tails lie in the buffers' padding.
 requires immediate_address_space;
 
-struct Params { ${Object.entries(params)
+const LANES = 64u;
+
+struct Params { ${Object.entries({ ...params, walk: 'u32' })
     .map(([field, type]) => `${field}: ${type}`)
     .join(', ')} }
 var<immediate> params: Params;
@@ -63,16 +66,19 @@ ${Object.entries(numbered(bindings))
   )
   .join('\n')}
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let each = LANES * params.walk;
   var group = wid.y * count.x + wid.x;
 ${tensors
   .map(
-    (k) => `  let groups${k} = (params.size${k} + 255u) / 256u;
+    (k) => `  let values${k} = (params.size${k} + 3u) / 4u;
+  let groups${k} = (values${k} + each - 1u) / each;
   if (group < groups${k}) {
-    let i = group * 64u + lane;
-    if (i * 4u >= params.size${k}) { return; }
+    let end = min((group + 1u) * each, values${k});
+    for (var i = group * each + lane; i < end; i += LANES) {
     ${body(k)}
+    }
     return;
   }
   group -= groups${k};`,
@@ -80,6 +86,16 @@ ${tensors
   .join('\n')}
 }
 `;
+  const pass = (p: Readonly<Record<string, number>>, cover: Cover): Pass => {
+    const { constants, params: walked } = cover(Math.ceil(total(p) / 4));
+    const each = 4 * constants.LANES * walked.walk;
+    return {
+      source: generated(base, `${name}-${count}`, text),
+      constants,
+      params: walked,
+      workgroups: foldWorkgroups(tensors.reduce((n, k) => n + Math.ceil(p[`size${k}`] / each), 0)),
+    };
+  };
   return {
     name,
     computes,
@@ -90,15 +106,13 @@ ${tensors
       {
         name: 'vec4',
         adds: 'vec4, and one dispatch for several tensors: small ones cost a dispatch, not their bytes',
-        passes: (p) => [
-          {
-            source: generated(base, `${name}-${count}`, text),
-            workgroups: workgroupsFor(
-              tensors.reduce((n, k) => n + Math.ceil(p[`size${k}`] / 256), 0),
-              1,
-            ),
-          },
-        ],
+        passes: (p) => [pass(p, oneEach)],
+      },
+      {
+        name: 'walks',
+        adds: 'a CPU subgroup walks over many neighbours (elements.ts)',
+        suits: (_p, { family }) => family === 'lanes',
+        passes: (p) => [pass(p, inWalks)],
       },
     ],
   };

@@ -6,19 +6,19 @@ requires immediate_address_space;
 // #include "value.wgsl"
 const STEP = 4u;
 
-struct Params { matrices: u32, rows: u32, columns: u32, toRows: u32, toColumns: u32 }
+struct Params { matrices: u32, rows: u32, columns: u32, toRows: u32, toColumns: u32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> source: array<Value>;
 @group(0) @binding(1) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
-  let steps = (params.toColumns + STEP - 1u) / STEP;
-  let line = index / steps;
-  if (line >= params.matrices * params.toRows) { return; }
-  let first = index % steps * STEP;
+fn steps() -> u32 { return (params.toColumns + STEP - 1u) / STEP; }
+
+fn elements() -> u32 { return params.matrices * params.toRows * steps(); }
+
+fn element(index: u32) {
+  let line = index / steps();
+  let first = (index - line * steps()) * STEP;
   let r = line % params.toRows;
   let base = (line / params.toRows * params.rows + r) * params.columns;
   for (var c = first; c < min(first + STEP, params.toColumns); c++) {
@@ -27,3 +27,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     out[line * params.toColumns + c] = value;
   }
 }
+
+// #include "elements.wgsl"

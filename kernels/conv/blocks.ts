@@ -183,7 +183,7 @@ const variant = (pooled: boolean): Variant<ConvParam> => ({
   adds: 'few input channels, read once for 16 windows and all output channels (1 → 16@28, batch 64: 1.1 ms → 0.7; 3 → 64@100, batch 32: 30 ms → 24)',
   supports: (p, traits) => supports(p, traits) && (!pooled || (isSlopeOnly(p.activation) && p.oh > 1 && p.ow > 1)),
   suits,
-  passes: (p) => {
+  passes: (p, _tile, traits) => {
     const size = pooled ? pooledSize(p) : { h: Math.ceil(p.oh / 2), w: Math.ceil(p.ow / 2) };
     const { chunks, lines, workgroups } = blockGrid(p.batch, size.h, size.w);
     const slopeOnly = isSlopeOnly(p.activation);
@@ -197,7 +197,9 @@ const variant = (pooled: boolean): Variant<ConvParam> => ({
         },
         workgroups: foldWorkgroups(workgroups),
       },
-      ...(slopeOnly ? [] : [{ ...activationPass(p.activation, p.batch * p.oh * p.ow * p.cout), bind: { out: 'y' } }]),
+      ...(slopeOnly
+        ? []
+        : [{ ...activationPass(p.activation, p.batch * p.oh * p.ow * p.cout, traits), bind: { out: 'y' } }]),
     ];
   },
 });

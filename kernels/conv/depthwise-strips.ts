@@ -156,7 +156,9 @@ function strips(transposed: boolean): Variant<ConvParam> {
       const weights = viaFor(traits, 4 * p.kh * p.kw * p.cin, p.batch * to.oh * perLine);
       const slopeOnly = isSlopeOnly(p.activation);
       const size = p.batch * to.oh * to.ow * p.cin;
-      const activation: Pass[] = slopeOnly ? [] : [{ ...activationPass(p.activation, size), bind: { out: dst } }];
+      const activation: Pass[] = slopeOnly
+        ? []
+        : [{ ...activationPass(p.activation, size, traits), bind: { out: dst } }];
       return [
         {
           source: generated(
@@ -201,7 +203,7 @@ export const depthwiseStripsConv2dWeightGradient: Variant<ConvParam> = {
         },
         workgroups: [Math.ceil(channels / 8), parts],
       },
-      { ...sumPartials(parts, p.kh * p.kw * p.cin), bind: { out: 'weight' } },
+      { ...sumPartials(parts, p.kh * p.kw * p.cin, traits), bind: { out: 'weight' } },
     ];
   },
 };

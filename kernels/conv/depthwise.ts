@@ -11,10 +11,12 @@ function depthwise(transposed: boolean): Variant<ConvParam> {
     name: 'depthwise',
     adds: 'one channel per group: four channels of one pixel per invocation',
     supports: isDepthwise,
-    passes: (p) => {
+    passes: (p, _tile, traits) => {
       const size = p.batch * (transposed ? p.h * p.w : p.oh * p.ow) * p.cin;
       const slopeOnly = isSlopeOnly(p.activation);
-      const activation: Pass[] = slopeOnly ? [] : [{ ...activationPass(p.activation, size), bind: { out: dst } }];
+      const activation: Pass[] = slopeOnly
+        ? []
+        : [{ ...activationPass(p.activation, size, traits), bind: { out: dst } }];
       return [
         {
           source: wgsl(import.meta.url, 'depthwise.wgsl'),
@@ -43,7 +45,7 @@ export const depthwiseConv2dWeightGradient: Variant<ConvParam> = {
   adds: 'one channel per group: four channels of one tap per invocation, lines in parts that are summed in order',
   supports: isDepthwise,
   scratch: (p) => ({ partials: 4 * partsOf(p).parts * p.kh * p.kw * p.cin }),
-  passes: (p) => {
+  passes: (p, _tile, traits) => {
     const { part, parts } = partsOf(p);
     const size = p.kh * p.kw * p.cin;
     return [
@@ -52,7 +54,7 @@ export const depthwiseConv2dWeightGradient: Variant<ConvParam> = {
         params: { ...packed(p), part, parts },
         workgroups: workgroupsFor(parts * size, 256),
       },
-      { ...sumPartials(parts, size), bind: { out: 'weight' } },
+      { ...sumPartials(parts, size, traits), bind: { out: 'weight' } },
     ];
   },
 };

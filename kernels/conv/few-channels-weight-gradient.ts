@@ -119,7 +119,7 @@ export const fewChannelsWeightGradient: Variant<ConvParam> = {
     const { rows, parts } = sizesOf(p);
     return parts > 1 ? { partials: 4 * parts * rows * p.cout } : {};
   },
-  passes: (p) => {
+  passes: (p, _tile, traits) => {
     const { rows, grid, part, parts } = sizesOf(p);
     const passes: Pass[] = [
       {
@@ -129,7 +129,7 @@ export const fewChannelsWeightGradient: Variant<ConvParam> = {
         workgroups: [grid[0], grid[1], parts],
       },
     ];
-    if (parts > 1) passes.push({ ...sumPartials(parts, rows * p.cout), bind: { out: 'weight' } });
+    if (parts > 1) passes.push({ ...sumPartials(parts, rows * p.cout, traits), bind: { out: 'weight' } });
     return passes;
   },
 };

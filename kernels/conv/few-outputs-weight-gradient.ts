@@ -119,7 +119,7 @@ export const fewOutputsWeightGradient: Variant<ConvParam> = {
         workgroups: [tiles, 1, parts],
       },
     ];
-    if (parts > 1) passes.push({ ...sumPartials(parts, size), bind: { out: 'weight' } });
+    if (parts > 1) passes.push({ ...sumPartials(parts, size, traits), bind: { out: 'weight' } });
     return passes;
   },
 };

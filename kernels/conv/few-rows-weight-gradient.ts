@@ -129,7 +129,7 @@ export const fewRowsWeightGradient: Variant<ConvParam> = {
     const { rows, parts } = sizesOf(p);
     return parts > 1 ? { partials: 4 * parts * rows * p.cout } : {};
   },
-  passes: (p) => {
+  passes: (p, _tile, traits) => {
     const { rows, positions, part, parts } = sizesOf(p);
     const { stride, padding, dilation } = packed(p);
     const passes: Pass[] = [
@@ -143,7 +143,7 @@ export const fewRowsWeightGradient: Variant<ConvParam> = {
         workgroups: [parts, Math.ceil(p.cout / (4 * VECTORS))],
       },
     ];
-    if (parts > 1) passes.push({ ...sumPartials(parts, rows * p.cout), bind: { out: 'weight' } });
+    if (parts > 1) passes.push({ ...sumPartials(parts, rows * p.cout, traits), bind: { out: 'weight' } });
     return passes;
   },
 };

@@ -294,7 +294,7 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       // Split, the activation comes after the sum.
       const inTile = split.parts === 1 && isSlopeOnly(p.activation);
       const passes: Pass[] = [];
-      if (padSource) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }));
+      if (padSource) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }, traits));
       if (!arranged) {
         const byFours = (p.cout / p.groups) % 4 === 0;
         passes.push({
@@ -328,14 +328,14 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
         },
         workgroups: [x, y, z * split.parts],
       });
-      passes.push(...sumParts(split, target.rows * columns4, whole));
+      passes.push(...sumParts(split, target.rows * columns4, whole, traits));
       if (padTarget) {
         passes.push(
-          repitch('dstPadded', dst, { ...target, columns: columns4, toRows: target.rows, toColumns: columns }),
+          repitch('dstPadded', dst, { ...target, columns: columns4, toRows: target.rows, toColumns: columns }, traits),
         );
       }
       if (!inTile && p.activation !== 0) {
-        passes.push({ ...activationPass(p.activation, target.rows * columns), bind: { out: dst } });
+        passes.push({ ...activationPass(p.activation, target.rows * columns, traits), bind: { out: dst } });
       }
       return passes;
     },

@@ -164,11 +164,11 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       const pixels = p.batch * p.h * p.w;
       if (cin !== p.cin) {
         const sizes = { matrices: 1, rows: pixels, columns: p.cin, toRows: pixels, toColumns: cin };
-        passes.push(repitch('x', 'xPadded', sizes));
+        passes.push(repitch('x', 'xPadded', sizes, traits));
       }
       if (cout !== p.cout) {
         const sizes = { matrices: 1, rows: positions, columns: p.cout, toRows: positions, toColumns: cout };
-        passes.push(repitch('y', 'yPadded', sizes));
+        passes.push(repitch('y', 'yPadded', sizes, traits));
       }
       const padded = cin !== p.cin || cout !== p.cout;
       const whole = padded ? 'weightPadded' : 'weight';
@@ -201,16 +201,21 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
         },
         workgroups: [grid[0], grid[1], p.groups * parts],
       });
-      passes.push(...sumParts(split, rows * cout, whole));
+      passes.push(...sumParts(split, rows * cout, whole, traits));
       if (padded) {
         passes.push(
-          repitch('weightPadded', 'weight', {
-            matrices: p.kh * p.kw,
-            rows: cin / p.groups,
-            columns: cout,
-            toRows: p.cin / p.groups,
-            toColumns: p.cout,
-          }),
+          repitch(
+            'weightPadded',
+            'weight',
+            {
+              matrices: p.kh * p.kw,
+              rows: cin / p.groups,
+              columns: cout,
+              toRows: p.cin / p.groups,
+              toColumns: p.cout,
+            },
+            traits,
+          ),
         );
       }
       return passes;

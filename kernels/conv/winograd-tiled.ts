@@ -135,7 +135,7 @@ function winogradTiled(transposed: boolean): Variant<ConvParam> {
         ),
       };
     },
-    passes: (p, tile) => {
+    passes: (p, tile, traits) => {
       const { src, dst } = sides(p);
       const m = sideOf(tile);
       const width = channelsTogether(m);
@@ -159,7 +159,7 @@ function winogradTiled(transposed: boolean): Variant<ConvParam> {
             params: { ...shared, allTiles, padY, padX, h: src.h, w: src.w, channels: src.channels / width },
             workgroups: workgroupsFor((tiles * src.channels) / width, TRANSFORMS),
           },
-          ...tiledProduct(product(p, tile, tiles), blockTileOf(tile)),
+          ...tiledProduct(product(p, tile, tiles), blockTileOf(tile), traits),
           {
             source: outputTransform(m),
             bind: { dst: dst.name },
@@ -173,7 +173,7 @@ function winogradTiled(transposed: boolean): Variant<ConvParam> {
       }
       if (!slopeOnly) {
         const size = p.batch * dst.h * dst.w * dst.channels;
-        passes.push({ ...activationPass(p.activation, size), bind: { out: dst.name } });
+        passes.push({ ...activationPass(p.activation, size, traits), bind: { out: dst.name } });
       }
       return passes;
     },
@@ -210,7 +210,7 @@ export const winogradTiledConv2dWeightGradient: Variant<ConvParam> = {
       ),
     };
   },
-  passes: (p, tile) => {
+  passes: (p, tile, traits) => {
     const m = sideOf(tile);
     const width = channelsTogether(m);
     const { down, across, chunks } = weightGradientChunks(p, tile);
@@ -231,7 +231,7 @@ export const winogradTiledConv2dWeightGradient: Variant<ConvParam> = {
           params: { ...shared, padY: 0, padX: 0, h: p.oh, w: p.ow, channels: p.cout / width },
           workgroups: workgroupsFor((rows * p.cout) / width, TRANSFORMS),
         },
-        ...tiledProduct(weightGradientProduct(p, tile, tiles), blockTileOf(tile)),
+        ...tiledProduct(weightGradientProduct(p, tile, tiles), blockTileOf(tile), traits),
         {
           source: filterGradient(m),
           params: { pitch, fresh: Number(firstTile === 0) },

@@ -222,7 +222,7 @@ function winograd(transposed: boolean): Variant<ConvParam> {
       }
       if (!slopeOnly) {
         const size = p.batch * dst.h * dst.w * dst.channels;
-        passes.push({ ...activationPass(p.activation, size), bind: { out: dst.name } });
+        passes.push({ ...activationPass(p.activation, size, traits), bind: { out: dst.name } });
       }
       return passes;
     },

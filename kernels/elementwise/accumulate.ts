@@ -1,5 +1,6 @@
+import { bySize, vec4Rungs } from '../common/elements.ts';
 import { groupedKernel } from '../common/grouped.ts';
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { defineKernel, wgsl } from '../kernel.ts';
 
 export const accumulateKernel = defineKernel({
   name: 'accumulate',
@@ -7,15 +8,7 @@ export const accumulateKernel = defineKernel({
   bindings: { source: 'read', out: 'update' },
   params: { size: 'u32', scale: 'f32' },
   cost: ({ size }) => ({ flops: 2 * size, bytes: 12 * size }),
-  variants: [
-    {
-      name: 'vec4',
-      adds: 'one vec4 per invocation',
-      passes: ({ size }) => [
-        { source: wgsl(import.meta.url, 'accumulate.wgsl'), workgroups: workgroupsFor(size, 256) },
-      ],
-    },
-  ],
+  variants: vec4Rungs<'size' | 'scale'>(() => ({ source: wgsl(import.meta.url, 'accumulate.wgsl') }), bySize),
 });
 
 /** Tensors that one dispatch of `accumulate8` adds to: two storage buffers each. */
@@ -37,17 +30,8 @@ export const scaleKernel = defineKernel({
   bindings: { source: 'read', out: 'write' },
   params: { size: 'u32', scale: 'f32' },
   cost: ({ size }) => ({ flops: size, bytes: 8 * size }),
-  variants: [
-    {
-      name: 'vec4',
-      adds: 'one vec4 per invocation',
-      passes: ({ size }) => [
-        {
-          source: wgsl(import.meta.url, 'accumulate.wgsl'),
-          constants: { OVERWRITE: true },
-          workgroups: workgroupsFor(size, 256),
-        },
-      ],
-    },
-  ],
+  variants: vec4Rungs<'size' | 'scale'>(
+    () => ({ source: wgsl(import.meta.url, 'accumulate.wgsl'), constants: { OVERWRITE: true } }),
+    bySize,
+  ),
 });

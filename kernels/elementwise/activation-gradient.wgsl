@@ -4,17 +4,16 @@ requires immediate_address_space;
 
 const ACTIVATION = 1u; // as in common/activation.wgsl
 
-struct Params { size: u32, slope: f32 }
+struct Params { size: u32, slope: f32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> gradient: array<vec4f>;
 @group(0) @binding(1) var<storage, read> y: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i * 4u >= params.size) { return; }
+fn elements() -> u32 { return (params.size + 3u) / 4u; }
+
+fn element(i: u32) {
   let g = gradient[i];
   let v = y[i];
   switch ACTIVATION {
@@ -24,3 +23,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     default: { out[i] = select(params.slope * g, g, v > vec4f(0.0)); }
   }
 }
+
+// #include "../common/elements.wgsl"

@@ -1,4 +1,5 @@
-import { defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { bySize, covered, coverFor, vec4Rungs } from '../common/elements.ts';
+import { type DeviceTraits, defineKernel, type Pass, wgsl } from '../kernel.ts';
 
 /** Activations that products apply in their epilogue, in the order of the WGSL constant ACTIVATION. */
 export const ACTIVATIONS = ['none', 'relu', 'leakyRelu', 'tanh', 'sigmoid', 'relu6'] as const;
@@ -8,12 +9,15 @@ export type Activation = (typeof ACTIVATIONS)[number];
 export const isSlopeOnly = (activation: number): boolean => activation <= 2;
 
 /** f over `size` elements of the buffer `out`, in place. */
-export const activationPass = (activation: number, size: number): Pass => ({
-  source: wgsl(import.meta.url, 'activation.wgsl'),
-  constants: { ACTIVATION: activation },
-  params: { size },
-  workgroups: workgroupsFor(size, 256),
-});
+export const activationPass = (activation: number, size: number, traits: DeviceTraits): Pass =>
+  covered(
+    {
+      source: wgsl(import.meta.url, 'activation.wgsl'),
+      constants: { ACTIVATION: activation },
+      params: { size },
+    },
+    coverFor(traits)(bySize({ size })),
+  );
 
 export const activationGradientKernel = defineKernel({
   name: 'activationGradient',
@@ -22,18 +26,12 @@ export const activationGradientKernel = defineKernel({
   params: { size: 'u32', activation: 'u32', slope: 'f32' },
   inPlace: { out: ['gradient', 'y'] },
   cost: ({ size }) => ({ flops: 2 * size, bytes: 12 * size }),
-  variants: [
-    {
-      name: 'vec4',
-      adds: 'one vec4 per invocation',
-      passes: ({ size, activation }) => [
-        {
-          source: wgsl(import.meta.url, 'activation-gradient.wgsl'),
-          // relu and leakyRelu are one pipeline.
-          constants: { ACTIVATION: isSlopeOnly(activation) ? 1 : activation },
-          workgroups: workgroupsFor(size, 256),
-        },
-      ],
-    },
-  ],
+  variants: vec4Rungs<'size' | 'activation' | 'slope'>(
+    ({ activation }) => ({
+      source: wgsl(import.meta.url, 'activation-gradient.wgsl'),
+      // relu and leakyRelu are one pipeline.
+      constants: { ACTIVATION: isSlopeOnly(activation) ? 1 : activation },
+    }),
+    bySize,
+  ),
 });

@@ -1,5 +1,6 @@
+import { bySize, covered, coverFor, oneEach, vec4Rungs } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { defineKernel, wgsl } from '../kernel.ts';
 
 /** `tieShare`: 1 where a > b, ½ where equal, else 0; `equal`: 1 where a = b, else 0. */
 export const BINARY_OPS = ['add', 'sub', 'mul', 'div', 'maximum', 'minimum', 'tieShare', 'equal'] as const;
@@ -35,12 +36,10 @@ export const binaryKernel = defineKernel({
       name: 'naive',
       adds: 'one element per invocation, indices by division',
       passes: ({ size, op }) => [
-        {
-          source: wgsl(import.meta.url, 'binary.wgsl'),
-          constants: { OP: op },
-          params: { values: size },
-          workgroups: workgroupsFor(size, 64),
-        },
+        covered(
+          { source: wgsl(import.meta.url, 'binary.wgsl'), constants: { OP: op }, params: { values: size } },
+          oneEach(size),
+        ),
       ],
     },
     {
@@ -48,32 +47,30 @@ export const binaryKernel = defineKernel({
       adds: 'one vec4 of the last dimension per invocation, a broadcast operand loaded once or as a scalar',
       supports: (p) =>
         p.d3 % 4 === 0 && strides(p, 'a').every((s) => s % 4 === 0) && strides(p, 'b').every((s) => s % 4 === 0),
-      passes: (p) => [
-        {
-          source: wgsl(import.meta.url, 'binary.wgsl'),
-          constants: {
-            OP: p.op,
-            ...VEC4,
-            Left: p.a3 === 1 ? 'vec4f' : 'f32',
-            Right: p.b3 === 1 ? 'vec4f' : 'f32',
+      passes: (p, _tile, traits) => [
+        covered(
+          {
+            source: wgsl(import.meta.url, 'binary.wgsl'),
+            constants: {
+              OP: p.op,
+              ...VEC4,
+              Left: p.a3 === 1 ? 'vec4f' : 'f32',
+              Right: p.b3 === 1 ? 'vec4f' : 'f32',
+            },
+            params: { values: p.size / 4, d3: p.d3 / 4, ...inValues(p, 'a'), ...inValues(p, 'b') },
           },
-          params: { values: p.size / 4, d3: p.d3 / 4, ...inValues(p, 'a'), ...inValues(p, 'b') },
-          workgroups: workgroupsFor(p.size, 256),
-        },
+          coverFor(traits)(p.size / 4),
+        ),
       ],
     },
-    {
-      name: 'vec4',
-      adds: 'equal shapes: one vec4 per invocation, no index arithmetic (lavapipe: 10.4 GB/s against 4.0)',
-      supports: ({ same }) => same === 1,
-      passes: ({ size, op }) => [
-        {
-          source: wgsl(import.meta.url, 'binary-vec4.wgsl'),
-          constants: { OP: op, ...VEC4 },
-          workgroups: workgroupsFor(size, 256),
-        },
-      ],
-    },
+    ...vec4Rungs<keyof typeof params>(
+      ({ op }) => ({ source: wgsl(import.meta.url, 'binary-vec4.wgsl'), constants: { OP: op, ...VEC4 } }),
+      bySize,
+      {
+        adds: 'equal shapes: one vec4 per invocation, no index arithmetic (lavapipe: 10.4 GB/s against 4.0)',
+        supports: ({ same }) => same === 1,
+      },
+    ),
   ],
 });
 

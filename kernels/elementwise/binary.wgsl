@@ -16,6 +16,7 @@ struct Params {
   d1: u32, d2: u32, d3: u32,
   a0: u32, a1: u32, a2: u32, a3: u32,
   b0: u32, b1: u32, b2: u32, b3: u32,
+  walk: u32,
 }
 var<immediate> params: Params;
 
@@ -23,10 +24,9 @@ var<immediate> params: Params;
 @group(0) @binding(1) var<storage, read> b: array<Right>;
 @group(0) @binding(2) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i >= params.values) { return; }
+fn elements() -> u32 { return params.values; }
+
+fn element(i: u32) {
   let i3 = i % params.d3;
   let r2 = i / params.d3;
   let i2 = r2 % params.d2;
@@ -37,3 +37,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let y = Value(b[i0 * params.b0 + i1 * params.b1 + i2 * params.b2 + i3 * params.b3]);
   out[i] = binaryOf(OP, x, y);
 }
+
+// #include "../common/elements.wgsl"

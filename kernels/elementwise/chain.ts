@@ -1,9 +1,10 @@
+import { bySize, covered, inWalks, oneEach } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
 import { generated, type Pass } from '../kernel.ts';
 import { BINARY_OPS } from './binary.ts';
 import { UNARY_OPS } from './unary.ts';
 
-/** Kernels whose vec4 rung computes each element from those at the same place: the WGSL function, and its operands' bindings. */
+/** Kernels whose rungs in vec4 compute each element from those at the same place: the WGSL function, and its operands' bindings. */
 const formulas: Readonly<Record<string, readonly string[]>> = {
   unary: ['x'],
   unaryBackward: ['gradient', 'saved'],
@@ -28,7 +29,7 @@ export const MOST_INPUTS = 7;
 
 /** The operands' bindings of a kernel that chains, undefined of any other. */
 export const chainOperands = (kernel: string, variant: string): readonly string[] | undefined =>
-  variant === 'vec4' && Object.hasOwn(formulas, kernel) ? formulas[kernel] : undefined;
+  (variant === 'vec4' || variant === 'walks') && Object.hasOwn(formulas, kernel) ? formulas[kernel] : undefined;
 
 /** Ends with a product, or hands one on. GPUs divide by a product with the reciprocal, and take √x as x · 1/√x. */
 const PRODUCTS = {
@@ -67,35 +68,39 @@ requires immediate_address_space;
 ${used.some((kernel) => kernel !== 'binary') ? '// #include "../common/accurate-math.wgsl"' : ''}
 ${used.map((kernel) => `// #include "${file[kernel]}-formula.wgsl"`).join('\n')}
 
-struct Params { ${['size: u32', ...numbers].join(', ')} }
+struct Params { ${['size: u32', 'walk: u32', ...numbers].join(', ')} }
 var<immediate> params: Params;
 
 ${range.map((i) => `@group(0) @binding(${i}) var<storage, read> in${i}: array<Value>;`).join('\n')}
 @group(0) @binding(${inputs}) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i * WIDTH >= params.size) { return; }
+fn elements() -> u32 { return (params.size + WIDTH - 1u) / WIDTH; }
+
+fn element(i: u32) {
 ${range.map((i) => `  let x${i} = in${i}[i];`).join('\n')}
 ${steps.map((step, i) => `  let s${i} = ${call(step, i)};`).join('\n')}
   out[i] = s${steps.length - 1};
 }
+
+// #include "../common/elements.wgsl"
 `;
 };
 
-/** Its source, and its numbers in the order of `Params` after the size. */
-export function chainSource(
+/** Its pass over `size` numbers, as `variant` goes over them, and its own numbers in the order of `Params` after `size` and `walk`. */
+export function chainPass(
   steps: readonly ChainStep[],
   inputs: number,
-): Pick<Pass, 'source' | 'constants'> & { readonly numbers: readonly number[] } {
+  variant: string,
+  size: number,
+): { readonly pass: Pass; readonly numbers: readonly number[] } {
   const key = steps.map(({ kernel, op, operands }) => {
     const refs = operands.map((o) => ('input' in o ? `x${o.input}` : `s${o.step}`));
     return `${kernel}${op}(${refs})`;
   });
+  const source = generated(import.meta.url, `elementwise/chain ${key.join(' ')}`, () => text(steps, inputs));
+  const cover = variant === 'walks' ? inWalks : oneEach;
   return {
-    source: generated(import.meta.url, `elementwise/chain ${key.join(' ')}`, () => text(steps, inputs)),
-    constants: VEC4,
+    pass: covered({ source, constants: VEC4, params: { size } }, cover(bySize({ size }))),
     numbers: steps.flatMap((step) => (hasNumbers(step) ? [step.alpha, step.beta] : [])),
   };
 }

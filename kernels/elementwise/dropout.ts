@@ -1,4 +1,5 @@
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { bySize, vec4Rungs } from '../common/elements.ts';
+import { defineKernel, wgsl } from '../kernel.ts';
 
 export const dropoutKernel = defineKernel({
   name: 'dropout',
@@ -6,11 +7,11 @@ export const dropoutKernel = defineKernel({
   bindings: { x: 'read', out: 'write' },
   params: { size: 'u32', rate: 'f32', call: 'u32', key0: 'u32', key1: 'u32' },
   cost: ({ size }) => ({ flops: 40 * size, bytes: 8 * size }),
-  variants: [
+  variants: vec4Rungs<'size' | 'rate' | 'call' | 'key0' | 'key1'>(
+    () => ({ source: wgsl(import.meta.url, 'dropout.wgsl') }),
+    bySize,
     {
-      name: 'vec4',
       adds: 'four elements, one Philox block, per invocation',
-      passes: ({ size }) => [{ source: wgsl(import.meta.url, 'dropout.wgsl'), workgroups: workgroupsFor(size, 256) }],
     },
-  ],
+  ),
 });

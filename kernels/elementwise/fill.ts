@@ -1,4 +1,5 @@
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { bySize, vec4Rungs } from '../common/elements.ts';
+import { defineKernel, wgsl } from '../kernel.ts';
 
 export const fillKernel = defineKernel({
   name: 'fill',
@@ -6,11 +7,5 @@ export const fillKernel = defineKernel({
   bindings: { out: 'write' },
   params: { size: 'u32', value: 'f32' },
   cost: ({ size }) => ({ flops: 0, bytes: 4 * size }),
-  variants: [
-    {
-      name: 'vec4',
-      adds: 'one vec4 per invocation',
-      passes: ({ size }) => [{ source: wgsl(import.meta.url, 'fill.wgsl'), workgroups: workgroupsFor(size, 256) }],
-    },
-  ],
+  variants: vec4Rungs<'size' | 'value'>(() => ({ source: wgsl(import.meta.url, 'fill.wgsl') }), bySize),
 });

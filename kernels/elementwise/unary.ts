@@ -1,5 +1,6 @@
+import { bySize, covered, oneEach, vec4Rungs } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
-import { type Constants, defineKernel, type Pass, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
+import { type Constants, defineKernel, type Pass, type Variant, wgsl } from '../kernel.ts';
 
 /**
  * Functions of one number, in the order of the kernel's OP. `affine`: αx + β; `divide`: x / α; `reciprocal`: α / x;
@@ -27,19 +28,18 @@ export type UnaryName = (typeof UNARY_OPS)[number];
 const params = { op: 'u32', size: 'u32', alpha: 'f32', beta: 'f32' } as const;
 type P = keyof typeof params;
 
-const ladder = (file: string): Variant<P>[] => {
-  const pass = (size: number, op: number, width: number, constants: Constants): Pass => ({
+const ladder = (file: string): readonly Variant<P>[] => {
+  const pass = (op: number, constants: Constants): Omit<Pass, 'workgroups'> => ({
     source: wgsl(import.meta.url, file),
     constants: { OP: op, ...constants },
-    workgroups: workgroupsFor(size, 64 * width),
   });
   return [
-    { name: 'naive', adds: 'one element per invocation', passes: ({ size, op }) => [pass(size, op, 1, {})] },
     {
-      name: 'vec4',
-      adds: 'one vec4 per invocation (lavapipe: 8–10 GB/s against 4)',
-      passes: ({ size, op }) => [pass(size, op, 4, VEC4)],
+      name: 'naive',
+      adds: 'one element per invocation',
+      passes: ({ size, op }) => [covered(pass(op, {}), oneEach(size))],
     },
+    ...vec4Rungs<P>(({ op }) => pass(op, VEC4), bySize),
   ];
 };
 

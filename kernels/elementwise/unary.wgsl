@@ -8,15 +8,16 @@ requires immediate_address_space;
 
 const OP = 0u;
 
-struct Params { size: u32, alpha: f32, beta: f32 }
+struct Params { size: u32, alpha: f32, beta: f32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i * WIDTH >= params.size) { return; }
+fn elements() -> u32 { return (params.size + WIDTH - 1u) / WIDTH; }
+
+fn element(i: u32) {
   out[i] = unaryOf(OP, x[i], params.alpha, params.beta);
 }
+
+// #include "../common/elements.wgsl"

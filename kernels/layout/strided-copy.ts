@@ -1,5 +1,6 @@
+import { covered, coverFor, oneEach } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
-import { type Constants, defineKernel, type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { type Constants, defineKernel, type Pass, wgsl } from '../kernel.ts';
 
 const stridedParams = {
   size: 'u32',
@@ -19,16 +20,13 @@ const stridedParams = {
 } as const;
 type Strided = Readonly<Record<keyof typeof stridedParams, number>>;
 
-const copyPass = (p: Strided, width: number, constants: Constants): Pass => {
+const copyPass = (p: Strided, width: number, constants: Constants, cover = oneEach): Pass => {
   const scaled = Object.fromEntries(
     (['d3', 'xOffset', 'x0', 'x1', 'x2', 'outOffset', 'o0', 'o1', 'o2'] as const).map((k) => [k, p[k] / width]),
   );
-  return {
-    source: wgsl(import.meta.url, 'strided-copy.wgsl'),
-    constants,
-    params: { values: p.size / width, ...scaled },
-    workgroups: workgroupsFor(p.size / width, 64),
-  };
+  const values = p.size / width;
+  const pass = { source: wgsl(import.meta.url, 'strided-copy.wgsl'), constants, params: { values, ...scaled } };
+  return covered(pass, cover(values));
 };
 
 interface Digit {
@@ -95,7 +93,7 @@ export const stridedCopyKernel = defineKernel({
         p.x3 === 1 &&
         p.o3 === 1 &&
         [p.d3, p.xOffset, p.x0, p.x1, p.x2, p.outOffset, p.o0, p.o1, p.o2].every((v) => v % 4 === 0),
-      passes: (p) => [copyPass(p, 4, { ...VEC4, Value: 'vec4u' })],
+      passes: (p, _tile, traits) => [copyPass(p, 4, { ...VEC4, Value: 'vec4u' }, coverFor(traits))],
     },
     {
       name: 'transposed',

@@ -9,16 +9,16 @@ struct Params {
   d1: u32, d2: u32, d3: u32,
   xOffset: u32, x0: u32, x1: u32, x2: u32, x3: u32,
   outOffset: u32, o0: u32, o1: u32, o2: u32, o3: u32,
+  walk: u32,
 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i >= params.values) { return; }
+fn elements() -> u32 { return params.values; }
+
+fn element(i: u32) {
   let r2 = i / params.d3;
   let i3 = i - r2 * params.d3;
   let r1 = r2 / params.d2;
@@ -29,3 +29,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let destination = params.outOffset + i0 * params.o0 + i1 * params.o1 + i2 * params.o2 + i3 * params.o3;
   out[destination] = x[source];
 }
+
+// #include "../common/elements.wgsl"

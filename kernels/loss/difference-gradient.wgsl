@@ -6,7 +6,7 @@ requires immediate_address_space;
 
 const SQUARED = false;
 
-struct Params { size: u32, factor: f32 }
+struct Params { size: u32, factor: f32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;
@@ -14,12 +14,13 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> y: array<Value>;
 @group(0) @binding(3) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i * WIDTH >= params.size) { return; }
+fn elements() -> u32 { return (params.size + WIDTH - 1u) / WIDTH; }
+
+fn element(i: u32) {
   let scale = gradient[0] * params.factor;
   let d = x[i] - y[i];
   if (SQUARED) { out[i] = (2.0 * scale) * d; }
   else { out[i] = scale * sign(d); }
 }
+
+// #include "../common/elements.wgsl"

@@ -1,5 +1,11 @@
+import { bySize, covered, oneEach, vec4Rungs } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { type Constants, defineKernel, type Pass, wgsl } from '../kernel.ts';
+
+const pass = (squared: number, width: Constants): Omit<Pass, 'workgroups'> => ({
+  source: wgsl(import.meta.url, 'difference-gradient.wgsl'),
+  constants: { SQUARED: squared === 1, ...width },
+});
 
 export const differenceGradientKernel = defineKernel({
   name: 'differenceGradient',
@@ -7,15 +13,12 @@ export const differenceGradientKernel = defineKernel({
   bindings: { gradient: 'read', x: 'read', y: 'read', out: 'write' },
   params: { size: 'u32', squared: 'u32', factor: 'f32' },
   cost: ({ size }) => ({ flops: 3 * size, bytes: 12 * size }),
-  variants: [1, 4].map((width) => ({
-    name: width === 1 ? 'naive' : 'vec4',
-    adds: width === 1 ? 'one element per invocation' : 'one vec4 per invocation',
-    passes: ({ size, squared }) => [
-      {
-        source: wgsl(import.meta.url, 'difference-gradient.wgsl'),
-        constants: { SQUARED: squared === 1, ...(width === 4 ? VEC4 : {}) },
-        workgroups: workgroupsFor(size, 64 * width),
-      },
-    ],
-  })),
+  variants: [
+    {
+      name: 'naive',
+      adds: 'one element per invocation',
+      passes: ({ size, squared }) => [covered(pass(squared, {}), oneEach(size))],
+    },
+    ...vec4Rungs<'size' | 'squared' | 'factor'>(({ squared }) => pass(squared, VEC4), bySize),
+  ],
 });

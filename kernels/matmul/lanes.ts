@@ -12,7 +12,7 @@ import {
   lines,
   range,
 } from './lane-tile.ts';
-import { type Form, formOf, matrices, padded, paddingScratch } from './padding.ts';
+import { type Form, formOf, matrices, padded, paddingPasses, paddingScratch } from './padding.ts';
 
 interface Reads {
   readonly left: Via;
@@ -122,7 +122,8 @@ export const laneMatmul: Variant = {
       right: viaFor(traits, 4 * matrices(p, 'right') * p.n * p.k, Math.ceil(p.m / rows)),
     };
     const form = formOf(p);
-    const { before, after, bind, params } = padded(p);
+    const { before, after } = paddingPasses(p, traits);
+    const { bind, params } = padded(p);
     const slopeOnly = isSlopeOnly(p.activation);
     const product: Pass = {
       source: generated(import.meta.url, `matmul/lanes-${form}-${rows}-${reads.left}-${reads.right}`, () =>
@@ -132,7 +133,7 @@ export const laneMatmul: Variant = {
       params: { ...params, slope: slopeOnly ? p.slope : 1 },
       workgroups: [Math.ceil(p.m / rows), Math.ceil(p.n / LANE_COLUMNS), p.batch],
     };
-    const activation = slopeOnly ? [] : [activationPass(p.activation, p.batch * p.m * p.n)];
+    const activation = slopeOnly ? [] : [activationPass(p.activation, p.batch * p.m * p.n, traits)];
     return [...before, product, ...after, ...activation];
   },
 };

@@ -174,8 +174,8 @@ export const packedMatmul: Variant = {
       workgroups: [Math.ceil(p.m / tileRows(via)), panels(right), p.batch],
     };
     const rows = p.batch * p.m;
-    const cut = repitch('outPadded', 'out', { matrices: 1, rows, columns: n, toRows: rows, toColumns: p.n });
-    const activation = activationPass(p.activation, rows * p.n);
+    const cut = repitch('outPadded', 'out', { matrices: 1, rows, columns: n, toRows: rows, toColumns: p.n }, traits);
+    const activation = activationPass(p.activation, rows * p.n, traits);
     return [pack(left), pack(right), product, ...(p.n % 4 === 0 ? [] : [cut]), ...(slopeOnly ? [] : [activation])];
   },
 };

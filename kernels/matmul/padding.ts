@@ -1,5 +1,5 @@
 import { ceil4, repitch } from '../common/repitch.ts';
-import type { Pass } from '../kernel.ts';
+import type { DeviceTraits, Pass } from '../kernel.ts';
 
 /** nn: left [m, k], right [k, n]; nt: right [n, k]; tn: left [k, m]. */
 export type Form = 'nn' | 'nt' | 'tn';
@@ -48,21 +48,25 @@ export function paddingScratch(p: Params): Record<string, number> {
   };
 }
 
-/** The passes that pad before and cut after, with the names, pitches and strides (in vec4) that hold between them. */
+/** The passes that pad before a product and cut after it. */
+export function paddingPasses(p: Params, traits: DeviceTraits): { before: Pass[]; after: Pass[] } {
+  const { left, right, out } = sizesOf(p);
+  const before: Pass[] = [];
+  if (isPadded(left)) before.push(repitch('left', 'leftPadded', { matrices: matrices(p, 'left'), ...left }, traits));
+  if (isPadded(right)) {
+    before.push(repitch('right', 'rightPadded', { matrices: matrices(p, 'right'), ...right }, traits));
+  }
+  return { before, after: isPadded(out) ? [repitch('outPadded', 'out', { matrices: 1, ...out }, traits)] : [] };
+}
+
+/** The names, pitches and strides (in vec4) that hold between them. */
 export function padded(p: Params): {
-  before: Pass[];
-  after: Pass[];
   bind: { left: string; right: string; out: string };
   params: Record<string, number>;
 } {
   const { left, right, out } = sizesOf(p);
   const size = (s: Sizes): number => (s.toRows * s.toColumns) / 4;
-  const before: Pass[] = [];
-  if (isPadded(left)) before.push(repitch('left', 'leftPadded', { matrices: matrices(p, 'left'), ...left }));
-  if (isPadded(right)) before.push(repitch('right', 'rightPadded', { matrices: matrices(p, 'right'), ...right }));
   return {
-    before,
-    after: isPadded(out) ? [repitch('outPadded', 'out', { matrices: 1, ...out })] : [],
     bind: {
       left: isPadded(left) ? 'leftPadded' : 'left',
       right: isPadded(right) ? 'rightPadded' : 'right',

@@ -49,10 +49,10 @@ export const thinMatmul: Variant = {
     const best = bestRows(p);
     return [best, ...[8, 16, 32].filter((rows) => rows !== best)].map((rows) => ({ rows }));
   },
-  passes: (p, tile) => {
+  passes: (p, tile, traits) => {
     const slopeOnly = isSlopeOnly(p.activation);
     const product = { ...productOf(p, Number(tile.rows)), params: { slope: slopeOnly ? p.slope : 1 } };
-    return slopeOnly ? [product] : [product, activationPass(p.activation, p.m * p.n)];
+    return slopeOnly ? [product] : [product, activationPass(p.activation, p.m * p.n, traits)];
   },
 };
 

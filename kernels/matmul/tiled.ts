@@ -3,7 +3,7 @@ import { type Operand, scalePasses, scaleScratch } from '../half/half.ts';
 import { type Constants, type DeviceTraits, generated, type Pass, type Variant } from '../kernel.ts';
 import { type Parts, partBytes, sumParts } from '../reduce/sum-partials.ts';
 import { type TiledKind, tiledKinds } from './arithmetics.ts';
-import { type Form, formOf, matrices, padded, paddingScratch } from './padding.ts';
+import { type Form, formOf, matrices, padded, paddingPasses, paddingScratch } from './padding.ts';
 import {
   type Arithmetic,
   type BlockTile,
@@ -182,7 +182,12 @@ const sizeOf = ({ params: { batch, m, outPitch } }: TiledProduct): number => 4 *
 export const productScratch = (product: TiledProduct, tile: BlockTile): Record<string, number> =>
   partBytes(cut(product, tile).split, sizeOf(product));
 
-export function tiledProduct(product: TiledProduct, tile: BlockTile, arithmetic: Arithmetic = singles): Pass[] {
+export function tiledProduct(
+  product: TiledProduct,
+  tile: BlockTile,
+  traits: DeviceTraits,
+  arithmetic: Arithmetic = singles,
+): Pass[] {
   const { form, params, bind } = product;
   const { x, y, split } = cut(product, tile);
   const { part, parts } = split;
@@ -195,7 +200,7 @@ export function tiledProduct(product: TiledProduct, tile: BlockTile, arithmetic:
       params: { ...params, part, ...(parts > 1 && { slope: 1 }) },
       workgroups: [x, y, params.batch * parts],
     },
-    ...sumParts(split, sizeOf(product), bind.out),
+    ...sumParts(split, sizeOf(product), bind.out, traits),
   ];
 }
 
@@ -237,12 +242,13 @@ function tiledVariant({ name, adds, arithmetic, among, half, least }: TiledKind)
       ...(half && scaleScratch(...operands(p))),
       ...productScratch(productOf(p), blockTileOf(tile)),
     }),
-    passes: (p, tile) => {
-      const { before, after } = padded(p);
-      const product = tiledProduct(productOf(p), blockTileOf(tile), arithmetic(tile));
+    passes: (p, tile, traits) => {
+      const { before, after } = paddingPasses(p, traits);
+      const product = tiledProduct(productOf(p), blockTileOf(tile), traits, arithmetic(tile));
       // Split, the activation comes after the sum.
       const inTile = product.length === 1 && isSlopeOnly(p.activation);
-      const activation = p.activation === 0 || inTile ? [] : [activationPass(p.activation, p.batch * p.m * p.n)];
+      const activation =
+        p.activation === 0 || inTile ? [] : [activationPass(p.activation, p.batch * p.m * p.n, traits)];
       return [...before, ...(half ? scalePasses(...operands(p)) : []), ...product, ...after, ...activation];
     },
   };

@@ -1,11 +1,12 @@
-import { type Pass, wgsl, workgroupsFor } from '../kernel.ts';
+import { bySize, covered, coverFor } from '../common/elements.ts';
+import { type DeviceTraits, type Pass, wgsl } from '../kernel.ts';
 
 /** out[i] = Σ_s partials[s][i], s ascending; `size` is a multiple of 4. The last pass of whatever product was split. */
-export const sumPartials = (parts: number, size: number): Pass => ({
-  source: wgsl(import.meta.url, 'sum-partials.wgsl'),
-  params: { parts, size },
-  workgroups: workgroupsFor(size, 256),
-});
+export const sumPartials = (parts: number, size: number, traits: DeviceTraits): Pass =>
+  covered(
+    { source: wgsl(import.meta.url, 'sum-partials.wgsl'), params: { parts, size } },
+    coverFor(traits)(bySize({ size })),
+  );
 
 /** How a sum is split: each part so long, so many of them. */
 export interface Parts {
@@ -22,11 +23,11 @@ export const partBytes = ({ parts, between = 0 }: Parts, size: number): Record<s
 });
 
 /** Adds the parts up in `out`, in one pass or two, always in the same order. */
-export function sumParts({ parts, between }: Parts, size: number, out: string): Pass[] {
+export function sumParts({ parts, between }: Parts, size: number, out: string, traits: DeviceTraits): Pass[] {
   if (parts === 1) return [];
-  if (!between) return [{ ...sumPartials(parts, size), bind: { out } }];
+  if (!between) return [{ ...sumPartials(parts, size, traits), bind: { out } }];
   return [
-    { ...sumPartials(parts / between, between * size), bind: { out: 'partialSums' } },
-    { ...sumPartials(between, size), bind: { partials: 'partialSums', out } },
+    { ...sumPartials(parts / between, between * size, traits), bind: { out: 'partialSums' } },
+    { ...sumPartials(between, size, traits), bind: { partials: 'partialSums', out } },
   ];
 }
