@@ -86,7 +86,7 @@ describe('SGD', () => {
     async (momentum) => {
       const run = async (group: string | undefined): Promise<Float32Array[]> => {
         if (group) process.env.GROUP = group;
-        const parameters = [[3, 5], [7], [64, 9], [1], [33], [2, 2, 3], [300], [4], [129]].map(
+        const parameters = [[3, 5], [7], [64, 9], [1], [33], [2, 2, 3], [130, 401], [4], [129]].map(
           (shape, i): [string, Parameter] => {
             const n = shape.reduce((a, b) => a * b, 1);
             const p = new Parameter(samples(n, i), shape, { role: i % 2 ? 'bias' : 'weight' });
@@ -106,7 +106,7 @@ describe('SGD', () => {
 });
 
 describe('Adam', () => {
-  const shapes = [[3, 5], [7], [64, 8], [1], [33], [2, 2, 3]];
+  const shapes = [[3, 5], [7], [64, 8], [1], [130, 401], [2, 2, 3]];
   const build = () => {
     const parameters = shapes.map((shape, i): [string, Parameter] => {
       const n = shape.reduce((a, b) => a * b, 1);

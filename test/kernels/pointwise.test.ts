@@ -55,9 +55,9 @@ interface Case {
   readonly op: (...inputs: k.Tensor[]) => k.Tensor;
 }
 
-/** Multiples of four and not, longer than one chunk and not, single elements. */
+/** Multiples of four and not, longer than one chunk (or one step of a walk) and not, single elements. */
 const cases: Case[] = [
-  ...[[1], [7], [4, 8], [3, 5, 130]].flatMap((shape): Case[] => [
+  ...[[1], [7], [4, 8], [3, 5, 130], [41, 977]].flatMap((shape): Case[] => [
     { name: `tanh ${shape}`, shapes: [shape], op: k.tanh },
     { name: `leakyRelu ${shape}`, shapes: [shape], op: (x) => k.leakyRelu(x, 0.2) },
     { name: `mul ${shape}`, shapes: [shape, shape], op: k.mul },
@@ -90,6 +90,8 @@ const cases: Case[] = [
   },
   { name: 'add scalar tensor', shapes: [[3, 8], []], op: k.add },
   { name: 'add channels', shapes: [[2, 3, 5, 8], [8]], op: k.add },
+  { name: 'add channels of many', shapes: [[2, 31, 57, 12], [12]], op: k.add },
+  { name: 'slice of many', shapes: [[3, 41, 57, 12]], op: (x) => k.slice(x, 1, 3, 38) },
   {
     name: 'div rows',
     shapes: [
