@@ -3,7 +3,7 @@
 requires immediate_address_space;
 // #include "../common/value.wgsl"
 
-struct Params { batch: u32, size: u32, scale: f32, factor: f32 }
+struct Params { batch: u32, size: u32, scale: f32, factor: f32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> base: array<Value>;
@@ -11,9 +11,10 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> x: array<Value>;
 @group(0) @binding(3) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i >= params.batch * params.size) { return; }
+fn elements() -> u32 { return params.batch * params.size; }
+
+fn element(i: u32) {
   out[i] = params.scale * (base[i] + (params.factor * amount[i / params.size]) * x[i]);
 }
+
+// #include "../common/elements.wgsl"

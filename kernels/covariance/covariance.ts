@@ -1,3 +1,4 @@
+import { covered, oneEach, vec4Rungs } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
 import { defineKernel, foldWorkgroups, wgsl, workgroupsFor } from '../kernel.ts';
 import { treeWalk } from '../reduce/reduce.ts';
@@ -124,18 +125,13 @@ export const symmetriseKernel = defineKernel({
     {
       name: 'naive',
       adds: 'one element per invocation',
-      passes: ({ batch, n }) => [
-        { source: wgsl(import.meta.url, 'symmetrise.wgsl'), workgroups: workgroupsFor(batch * n * n, 64) },
-      ],
+      passes: ({ batch, n }) => [covered({ source: wgsl(import.meta.url, 'symmetrise.wgsl') }, oneEach(batch * n * n))],
     },
-    {
-      name: 'vec4',
-      adds: 'four elements per invocation',
-      supports: ({ n }) => n % 4 === 0,
-      passes: ({ batch, n }) => [
-        { source: wgsl(import.meta.url, 'symmetrise-vec4.wgsl'), workgroups: workgroupsFor((batch * n * n) / 4, 64) },
-      ],
-    },
+    ...vec4Rungs<'batch' | 'n' | 'scale' | 'diagonalScale'>(
+      () => ({ source: wgsl(import.meta.url, 'symmetrise-vec4.wgsl') }),
+      ({ batch, n }) => (batch * n * n) / 4,
+      { adds: 'four elements per invocation', supports: ({ n }) => n % 4 === 0 },
+    ),
   ],
 });
 
@@ -150,22 +146,18 @@ export const addScaledSamplesKernel = defineKernel({
       name: 'naive',
       adds: 'one element per invocation',
       passes: ({ batch, size }) => [
-        { source: wgsl(import.meta.url, 'add-scaled-samples.wgsl'), workgroups: workgroupsFor(batch * size, 64) },
+        covered({ source: wgsl(import.meta.url, 'add-scaled-samples.wgsl') }, oneEach(batch * size)),
       ],
     },
-    {
-      name: 'vec4',
-      adds: 'four elements per invocation',
-      supports: ({ size }) => size % 4 === 0,
-      passes: ({ batch, size }) => [
-        {
-          source: wgsl(import.meta.url, 'add-scaled-samples.wgsl'),
-          constants: VEC4,
-          params: { size: size / 4 },
-          workgroups: workgroupsFor((batch * size) / 4, 64),
-        },
-      ],
-    },
+    ...vec4Rungs<'batch' | 'size' | 'scale' | 'factor'>(
+      ({ size }) => ({
+        source: wgsl(import.meta.url, 'add-scaled-samples.wgsl'),
+        constants: VEC4,
+        params: { size: size / 4 },
+      }),
+      ({ batch, size }) => (batch * size) / 4,
+      { adds: 'four elements per invocation', supports: ({ size }) => size % 4 === 0 },
+    ),
   ],
 });
 

@@ -1,19 +1,18 @@
 // symmetrise as in symmetrise.wgsl, four columns j … j + 3 of one row each; n divisible by 4.
 requires immediate_address_space;
 
-struct Params { batch: u32, n: u32, scale: f32, diagonalScale: f32 }
+struct Params { batch: u32, n: u32, scale: f32, diagonalScale: f32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> matrix: array<vec4f>;
 @group(0) @binding(1) var<storage, read> diagonal: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn elements() -> u32 { return params.batch * params.n * (params.n / 4u); }
+
+fn element(index: u32) {
   let n = params.n;
   let width = n / 4u;
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
-  if (index >= params.batch * n * width) { return; }
   let row = index / width;
   let j = index % width;
   let i = row % n;
@@ -28,3 +27,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   out[index] = sum;
 }
+
+// #include "../common/elements.wgsl"

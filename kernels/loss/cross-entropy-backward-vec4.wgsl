@@ -7,7 +7,7 @@ requires immediate_address_space;
 
 const SOFT = false;
 
-struct Params { rows: u32, classes: u32, ignored: u32 }
+struct Params { rows: u32, classes: u32, ignored: u32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;
@@ -18,11 +18,10 @@ var<immediate> params: Params;
 @group(0) @binding(5) var<storage, read> scale: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
+fn elements() -> u32 { return params.rows * (params.classes / 4u); }
+
+fn element(i: u32) {
   let fours = params.classes / 4u;
-  if (i >= params.rows * fours) { return; }
   let row = i / fours;
   let k = 4u * (i - row * fours);
   let parts = logSum[row];
@@ -37,3 +36,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   out[i] = d * gradient[0] * scale[0];
 }
+
+// #include "../common/elements.wgsl"

@@ -7,7 +7,7 @@ requires immediate_address_space;
 
 const SOFT = false;
 
-struct Params { rows: u32, classes: u32, ignored: u32 }
+struct Params { rows: u32, classes: u32, ignored: u32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> gradient: array<f32>;
@@ -18,10 +18,9 @@ var<immediate> params: Params;
 @group(0) @binding(5) var<storage, read> scale: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i >= params.rows * params.classes) { return; }
+fn elements() -> u32 { return params.rows * params.classes; }
+
+fn element(i: u32) {
   let row = i / params.classes;
   let k = i - row * params.classes;
   let parts = logSum[row];
@@ -31,3 +30,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   else if (labels[row] != params.ignored) { d = probability - select(0.0, 1.0, labels[row] == k); }
   out[i] = d * gradient[0] * scale[0];
 }
+
+// #include "../common/elements.wgsl"

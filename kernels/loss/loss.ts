@@ -1,3 +1,4 @@
+import { covered, oneEach, vec4Rungs } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
 import {
   type Constants,
@@ -120,24 +121,19 @@ export const crossEntropyBackwardKernel = defineKernel({
       name: 'naive',
       adds: 'one element per invocation',
       passes: ({ rows, classes, soft }) => [
-        {
-          source: file('cross-entropy-backward.wgsl'),
-          constants: { SOFT: soft === 1 },
-          workgroups: workgroupsFor(rows * classes, 64),
-        },
+        covered(
+          { source: file('cross-entropy-backward.wgsl'), constants: { SOFT: soft === 1 } },
+          oneEach(rows * classes),
+        ),
       ],
     },
-    {
-      name: 'vec4',
-      adds: 'four elements of a row per invocation',
-      supports: ({ classes }) => classes % 4 === 0,
-      passes: ({ rows, classes, soft }) => [
-        {
-          source: file('cross-entropy-backward-vec4.wgsl'),
-          constants: { SOFT: soft === 1, ...VEC4 },
-          workgroups: workgroupsFor((rows * classes) / 4, 64),
-        },
-      ],
-    },
+    ...vec4Rungs<'rows' | 'classes' | 'ignored' | 'soft'>(
+      ({ soft }) => ({
+        source: file('cross-entropy-backward-vec4.wgsl'),
+        constants: { SOFT: soft === 1, ...VEC4 },
+      }),
+      ({ rows, classes }) => (rows * classes) / 4,
+      { adds: 'four elements of a row per invocation', supports: ({ classes }) => classes % 4 === 0 },
+    ),
   ],
 });

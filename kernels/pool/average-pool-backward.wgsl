@@ -8,10 +8,9 @@ requires immediate_address_space;
 @group(0) @binding(0) var<storage, read> gradient: array<Value>;
 @group(0) @binding(1) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
-  if (index >= params.inputs) { return; }
+fn elements() -> u32 { return params.inputs; }
+
+fn element(index: u32) {
   let p = placeOf(index, params.height, params.width);
   let rows = coverY(p.y);
   let columns = coverX(p.x);
@@ -26,3 +25,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   out[index] = sum;
 }
+
+// #include "../common/elements.wgsl"

@@ -9,10 +9,9 @@ requires immediate_address_space;
 @group(0) @binding(0) var<storage, read> x: array<Value>;
 @group(0) @binding(1) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
-  if (index >= params.outputs) { return; }
+fn elements() -> u32 { return params.outputs; }
+
+fn element(index: u32) {
   let o = placeOf(index, params.outHeight, params.outWidth);
   let rows = windowY(o.y);
   let columns = windowX(o.x);
@@ -24,3 +23,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   out[index] = sum / f32((rows.y - rows.x) * (columns.y - columns.x));
 }
+
+// #include "../common/elements.wgsl"

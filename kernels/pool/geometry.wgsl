@@ -6,7 +6,7 @@ const SW = 2u;
 const PH = 0u;
 const PW = 0u;
 
-struct Params { outputs: u32, inputs: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32 }
+struct Params { outputs: u32, inputs: u32, height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, walk: u32 }
 var<immediate> params: Params;
 
 struct Place { n: u32, y: u32, x: u32, c: u32 }

@@ -6,10 +6,9 @@
 
 const SLOPE = 1.0; // of the activation after the pooling, below zero; its gradient goes by its result's sign
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
-  if (index >= params.inputs) { return; }
+fn elements() -> u32 { return params.inputs; }
+
+fn element(index: u32) {
   let p = placeOf(index, params.height, params.width);
   let lastY = (p.y + PH) / SH;
   let lastX = (p.x + PW) / SW;
@@ -31,3 +30,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   out[index] = sum;
 }
+
+// #include "../common/elements.wgsl"

@@ -8,9 +8,9 @@ requires immediate_address_space;
 
 @group(0) @binding(2) var<storage, read_write> taps: array<u32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
+fn elements() -> u32 { return (params.outputs + 3u) / 4u; }
+
+fn element(i: u32) {
   var word = 0u;
   for (var k = 0u; k < 4u; k++) {
     let index = 4u * i + k;
@@ -19,5 +19,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     out[index] = activated(best.value);
     word |= best.tap << (8u * k);
   }
-  if (4u * i < params.outputs) { taps[i] = word; }
+  taps[i] = word;
 }
+
+// #include "../common/elements.wgsl"

@@ -1,3 +1,4 @@
+import { covered, oneEach, vec4Rungs } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
 import {
   type Constants,
@@ -35,26 +36,31 @@ const inValues = (p: Numbers, width: number) => ({
   channels: p.channels / width,
 });
 
-/** Two rungs over the `side` that a kernel writes; `perInvocation` elements of it on the scalar rung. */
+/** Rungs over the `side` that a kernel writes; `perInvocation` elements of it on the scalar rung. */
 const ladder = (
   text: { readonly naive: string; readonly vec4: string },
   side: (p: Numbers) => number,
   more: (p: Numbers) => Constants = () => ({}),
   perInvocation = 1,
-): Variant<P>[] =>
-  [1, 4].map((width) => ({
-    name: width === 1 ? 'naive' : 'vec4',
-    adds: width === 1 ? 'one element at a time' : 'four channels per invocation',
-    supports: ({ channels }) => channels % width === 0,
-    passes: (p) => [
-      {
-        source: wgsl(import.meta.url, width === 1 ? text.naive : text.vec4),
-        constants: { ...constantsOf(p), ...more(p), ...(width === 4 ? VEC4 : {}) },
-        params: inValues(p, width),
-        workgroups: workgroupsFor(side(p), 64 * (width === 4 ? 4 : perInvocation)),
-      },
-    ],
-  }));
+): readonly Variant<P>[] => {
+  const pass = (file: string, p: Numbers, width: number): Omit<Pass, 'workgroups'> => ({
+    source: wgsl(import.meta.url, file),
+    constants: { ...constantsOf(p), ...more(p), ...(width === 4 ? VEC4 : {}) },
+    params: inValues(p, width),
+  });
+  return [
+    {
+      name: 'naive',
+      adds: 'one element at a time',
+      passes: (p) => [covered(pass(text.naive, p, 1), oneEach(side(p) / perInvocation))],
+    },
+    ...vec4Rungs<P>(
+      (p) => pass(text.vec4, p, 4),
+      (p) => side(p) / 4,
+      { adds: 'four channels per invocation', supports: ({ channels }) => channels % 4 === 0 },
+    ),
+  ];
+};
 
 const area = (p: Numbers) => p.kernelHeight * p.kernelWidth;
 

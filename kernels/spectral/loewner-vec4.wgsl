@@ -3,7 +3,7 @@ requires immediate_address_space;
 // #include "../common/value.wgsl"
 // #include "../common/accurate-math.wgsl"
 
-struct Params { batch: u32, n: u32, floor: f32, ceiling: f32 }
+struct Params { batch: u32, n: u32, floor: f32, ceiling: f32, walk: u32 }
 var<immediate> params: Params;
 // #include "spectral-function.wgsl"
 
@@ -12,12 +12,11 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> skip: array<u32>;
 @group(0) @binding(3) var<storage, read_write> out: array<vec4f>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn elements() -> u32 { return params.batch * params.n * (params.n / 4u); }
+
+fn element(index: u32) {
   let n = params.n;
   let width = n / 4u;
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
-  if (index >= params.batch * n * width) { return; }
   let row = index / width; // b n + i
   let j = index % width;
   let i = row % n;
@@ -29,3 +28,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let own = vec4f(values[row / 4u][row % 4u]);
   out[index] = dividedDifference(own, values[b * width + j]) * (0.5 * (inner[index] + opposite));
 }
+
+// #include "../common/elements.wgsl"

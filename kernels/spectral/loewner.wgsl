@@ -4,7 +4,7 @@ requires immediate_address_space;
 // #include "../common/value.wgsl"
 // #include "../common/accurate-math.wgsl"
 
-struct Params { batch: u32, n: u32, floor: f32, ceiling: f32 }
+struct Params { batch: u32, n: u32, floor: f32, ceiling: f32, walk: u32 }
 var<immediate> params: Params;
 // #include "spectral-function.wgsl"
 
@@ -12,11 +12,10 @@ var<immediate> params: Params;
 @group(0) @binding(1) var<storage, read> inner: array<f32>;
 @group(0) @binding(2) var<storage, read_write> out: array<f32>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn elements() -> u32 { return params.batch * params.n * params.n; }
+
+fn element(index: u32) {
   let n = params.n;
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
-  if (index >= params.batch * n * n) { return; }
   let j = index % n;
   let row = index / n; // b n + i
   let i = row % n;
@@ -24,3 +23,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   let symmetric = 0.5 * (inner[index] + inner[(b * n + j) * n + i]);
   out[index] = dividedDifference(values[row], values[b * n + j]) * symmetric;
 }
+
+// #include "../common/elements.wgsl"

@@ -1,5 +1,12 @@
+import { covered, oneEach, vec4Rungs } from '../common/elements.ts';
 import { VEC4 } from '../common/value.ts';
-import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
+import { defineKernel, wgsl } from '../kernel.ts';
+
+const source = wgsl(import.meta.url, 'select-samples.wgsl');
+const sides = ({ hasYes, hasNo }: Readonly<Record<'hasYes' | 'hasNo', number>>) => ({
+  HAS_YES: hasYes === 1,
+  HAS_NO: hasNo === 1,
+});
 
 export const selectSamplesKernel = defineKernel({
   name: 'select-samples',
@@ -11,26 +18,12 @@ export const selectSamplesKernel = defineKernel({
     {
       name: 'naive',
       adds: 'one element per invocation',
-      passes: ({ batch, size, hasYes, hasNo }) => [
-        {
-          source: wgsl(import.meta.url, 'select-samples.wgsl'),
-          constants: { HAS_YES: hasYes === 1, HAS_NO: hasNo === 1 },
-          workgroups: workgroupsFor(batch * size, 64),
-        },
-      ],
+      passes: (p) => [covered({ source, constants: sides(p) }, oneEach(p.batch * p.size))],
     },
-    {
-      name: 'vec4',
-      adds: 'four elements per invocation',
-      supports: ({ size }) => size % 4 === 0,
-      passes: ({ batch, size, hasYes, hasNo }) => [
-        {
-          source: wgsl(import.meta.url, 'select-samples.wgsl'),
-          constants: { ...VEC4, HAS_YES: hasYes === 1, HAS_NO: hasNo === 1 },
-          params: { size: size / 4 },
-          workgroups: workgroupsFor((batch * size) / 4, 64),
-        },
-      ],
-    },
+    ...vec4Rungs<'batch' | 'size' | 'hasYes' | 'hasNo'>(
+      (p) => ({ source, constants: { ...VEC4, ...sides(p) }, params: { size: p.size / 4 } }),
+      ({ batch, size }) => (batch * size) / 4,
+      { adds: 'four elements per invocation', supports: ({ size }) => size % 4 === 0 },
+    ),
   ],
 });

@@ -6,7 +6,7 @@ requires immediate_address_space;
 const HAS_YES = true;
 const HAS_NO = true;
 
-struct Params { batch: u32, size: u32 }
+struct Params { batch: u32, size: u32, walk: u32 }
 var<immediate> params: Params;
 
 @group(0) @binding(0) var<storage, read> choose: array<u32>;
@@ -14,10 +14,9 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> no: array<Value>;
 @group(0) @binding(3) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
-  if (i >= params.batch * params.size) { return; }
+fn elements() -> u32 { return params.batch * params.size; }
+
+fn element(i: u32) {
   var x = Value(0.0);
   if (choose[i / params.size] != 0u) {
     if (HAS_YES) { x = yes[i]; }
@@ -26,3 +25,5 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
   }
   out[i] = x;
 }
+
+// #include "../common/elements.wgsl"

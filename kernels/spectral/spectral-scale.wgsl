@@ -4,7 +4,7 @@ requires immediate_address_space;
 // #include "../common/value.wgsl"
 // #include "../common/accurate-math.wgsl"
 
-struct Params { batch: u32, n: u32, floor: f32, ceiling: f32 }
+struct Params { batch: u32, n: u32, floor: f32, ceiling: f32, walk: u32 }
 var<immediate> params: Params;
 // #include "spectral-function.wgsl"
 
@@ -13,12 +13,13 @@ var<immediate> params: Params;
 @group(0) @binding(2) var<storage, read> skip: array<u32>;
 @group(0) @binding(3) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let i = (wid.y * count.x + wid.x) * 64u + lane;
+fn elements() -> u32 { return params.batch * params.n * (params.n / WIDTH); }
+
+fn element(i: u32) {
   let width = params.n / WIDTH;
-  if (i >= params.batch * params.n * width) { return; }
   let row = i / width;
   if (skip[row / params.n] != 0u) { return; }
   out[i] = spectralValue(Value(values[row])) * vectors[i];
 }
+
+// #include "../common/elements.wgsl"
