@@ -101,6 +101,7 @@ const walks: readonly Walk[] = [
   { workgroup: 256, vectors: 4, loop: false, readOnly: false },
   { workgroup: 64, vectors: 64, loop: true, readOnly: false },
   { workgroup: 8, vectors: 16, loop: true, readOnly: false },
+  { workgroup: 8, vectors: 64, loop: true, readOnly: false },
   { workgroup: 8, vectors: 64, loop: true, readOnly: true },
   { workgroup: 256, vectors: 16, loop: true, readOnly: true },
 ];

@@ -4,7 +4,7 @@
  */
 import { VEC4 } from '../common/value.ts';
 import { type Constants, defineKernel, type Pass, type Variant, wgsl, workgroupsFor } from '../kernel.ts';
-import { inputs, outputs, poolSizes } from '../pool/geometry.ts';
+import { inputs, outputs, poolSizes, type Tiles, tilesFor } from '../pool/geometry.ts';
 import { affine, combineSums, flags, operands, rungs } from './norm.ts';
 
 const params = { ...poolSizes, ...flags, eps: 'f32', slope: 'f32' } as const;
@@ -30,26 +30,30 @@ const walking = (
   file: string,
   windows: (p: Numbers) => { readonly lines: number; readonly across: number },
 ): Variant<P>[] => {
-  const pass = (p: Numbers, chunk: number, tile: Constants): readonly Pass[] => {
+  const pass = (p: Numbers, { chunk, LANES }: Tiles, tile: Constants): readonly Pass[] => {
     const { lines, across } = windows(p);
     const { channels, positions } = sizes(p, tile);
     const [rows, chunks] = [p.batch * lines, Math.ceil(across / chunk)];
     return [
       {
         source: wgsl(import.meta.url, file),
-        constants: { ...constantsOf(p), ...tile },
+        constants: { ...constantsOf(p), ...tile, LANES },
         params: { channels, positions, rows, chunk, chunks },
-        workgroups: workgroupsFor(rows * chunks * channels, 64),
+        workgroups: workgroupsFor(rows * chunks * channels, LANES),
       },
     ];
   };
   return [
-    { name: 'naive', adds: 'one channel of one window per invocation', passes: (p) => pass(p, 1, {}) },
+    {
+      name: 'naive',
+      adds: 'one channel of one window per invocation',
+      passes: (p) => pass(p, { chunk: 1, LANES: 64 }, {}),
+    },
     {
       name: 'tiles',
       adds: 'four channels of several windows side by side: what belongs to the channel is loaded once for all',
       supports: ({ channels }) => channels % 4 === 0,
-      passes: (p, _tile, { family }) => pass(p, family === 'lanes' ? 8 : 2, VEC4),
+      passes: (p, _tile, { family }) => pass(p, tilesFor[family], VEC4),
     },
   ];
 };

@@ -9,9 +9,11 @@ requires immediate_address_space;
 
 @group(0) @binding(5) var<storage, read_write> out: array<Value>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
+  let index = (wid.y * count.x + wid.x) * LANES + lane;
   if (index >= params.rows * params.chunks * params.channels) { return; }
   let walk = walkOf(index);
   let a = affineOf(walk.c, walk.c);

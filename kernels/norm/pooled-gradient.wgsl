@@ -12,9 +12,11 @@ requires immediate_address_space;
 @group(0) @binding(6) var<storage, read> sums: array<Value>;
 @group(0) @binding(7) var<storage, read_write> dx: array<Value>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
+  let index = (wid.y * count.x + wid.x) * LANES + lane;
   if (index >= params.rows * params.chunks * params.channels) { return; }
   let walk = walkOf(index);
   let a = affineOf(walk.c, walk.c);

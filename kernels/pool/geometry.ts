@@ -1,3 +1,5 @@
+import type { DeviceTraits } from '../kernel.ts';
+
 /** Sizes of a pooling, x [batch, height, width, channels]. */
 export const poolSizes = {
   batch: 'u32',
@@ -18,3 +20,18 @@ export const inputs = ({ batch, height, width, channels }: Sizes): number => bat
 /** How many it makes. */
 export const outputs = ({ batch, outHeight, outWidth, channels }: Sizes): number =>
   batch * outHeight * outWidth * channels;
+
+/** Windows side by side that one invocation of the `tiles` rungs handles, and the workgroup's size. */
+export interface Tiles {
+  readonly chunk: number;
+  readonly LANES: number;
+}
+
+/**
+ * A GPU wants many invocations; a CPU's subgroup takes a whole line, down to the next workgroup's 82 ns (batch norm, ReLU and pooling,
+ * 32×100×100×64, against eight windows in workgroups of 64: 8.6 → 8.0 ms, gradient 21.7 → 19.0).
+ */
+export const tilesFor: Readonly<Record<DeviceTraits['family'], Tiles>> = {
+  lanes: { chunk: 64, LANES: 8 },
+  tiled: { chunk: 2, LANES: 64 },
+};

@@ -17,9 +17,11 @@ var<immediate> params: Params;
 @group(0) @binding(1) var<storage, read_write> out: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> taps: array<u32>;
 
-@compute @workgroup_size(64)
+const LANES = 64u;
+
+@compute @workgroup_size(LANES)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let index = (wid.y * count.x + wid.x) * 64u + lane;
+  let index = (wid.y * count.x + wid.x) * LANES + lane;
   if (index >= params.rows * params.chunks * params.channels) { return; }
   let walk = walkOf(index);
   let n = walk.line / params.outHeight;

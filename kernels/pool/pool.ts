@@ -9,7 +9,7 @@ import {
   wgsl,
   workgroupsFor,
 } from '../kernel.ts';
-import { inputs, outputs, poolSizes } from './geometry.ts';
+import { inputs, outputs, poolSizes, tilesFor } from './geometry.ts';
 
 const params = {
   ...poolSizes,
@@ -64,9 +64,6 @@ const ladder = (
 
 const area = (p: Numbers) => p.kernelHeight * p.kernelWidth;
 
-/** Windows that one invocation of the `tiles` rungs handles; on a GPU, which wants more invocations, fewer. */
-const TILES = { lanes: 8, tiled: 2 };
-
 /** Windows neither overlap nor leave gaps; channels come by fours. */
 const tiled = (p: Numbers): boolean =>
   p.channels % 4 === 0 &&
@@ -84,14 +81,14 @@ const tilePass = (
   across: number,
   more: Constants = {},
 ): Pass => {
-  const chunk = TILES[family];
+  const { chunk, LANES } = tilesFor[family];
   const rows = p.batch * lines;
   const chunks = Math.ceil(across / chunk);
   return {
     source: wgsl(import.meta.url, file),
-    constants: { KH: p.kernelHeight, KW: p.kernelWidth, ...more },
+    constants: { KH: p.kernelHeight, KW: p.kernelWidth, ...more, LANES },
     params: { ...inValues(p, 4), rows, chunk, chunks },
-    workgroups: workgroupsFor((rows * chunks * p.channels) / 4, 64),
+    workgroups: workgroupsFor((rows * chunks * p.channels) / 4, LANES),
   };
 };
 
@@ -108,7 +105,7 @@ export const maxPoolKernel = defineKernel<'x' | 'out' | 'taps', P | 'slope'>({
     ...ladder({ naive: 'max-pool.wgsl', vec4: 'max-pool-vec4.wgsl' }, outputs, slopeOf, 4),
     {
       name: 'tiles',
-      adds: `${TILES.lanes} windows side by side per invocation, whose place is found once`,
+      adds: 'windows side by side per invocation, whose place is found once',
       // With `ceilMode` the last window may be cut off.
       supports: (p) => tiled(p) && p.outHeight * p.kernelHeight <= p.height && p.outWidth * p.kernelWidth <= p.width,
       suits: (_p, { family }) => family === 'lanes',
@@ -130,7 +127,7 @@ export const maxPoolBackwardKernel = defineKernel<'gradient' | 'taps' | 'result'
     ...ladder({ naive: 'max-pool-backward.wgsl', vec4: 'max-pool-backward-vec4.wgsl' }, inputs, slopeOf),
     {
       name: 'tiles',
-      adds: `${TILES.lanes} windows side by side per invocation, their gradient read once (lavapipe: 4.5 times as fast)`,
+      adds: 'windows side by side per invocation, their gradient read once (lavapipe: 4.5 times as fast)',
       supports: tiled,
       passes: (p, _tile, traits) => [
         tilePass(
