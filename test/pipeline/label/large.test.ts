@@ -12,15 +12,18 @@ async function openPage(origin: string) {
   const rater = await HttpRater.signIn(origin, 'Ann');
   const page = await newPage();
   const bodies: Promise<Buffer>[] = [];
-  page.on('response', (response) => {
+  const note = (response: { url(): string; body(): Promise<Buffer> }): void => {
     if (!response.url().startsWith('blob:')) bodies.push(response.body());
-  });
+  };
+  page.on('response', note);
   await page.addInitScript((token) => sessionStorage.setItem('kindergrad.token.label', token), rater.token);
   const opened = performance.now();
   await page.goto(`${origin}/label`);
   await page.locator('.stage img').waitFor();
   const ready = performance.now() - opened;
   await page.waitForLoadState('networkidle');
+  // What comes later may still be on its way when the page closes.
+  page.off('response', note);
   const bytes = (await Promise.all(bodies)).reduce((sum, body) => sum + body.length, 0);
   return { page, rater, ready, requests: bodies.length, bytes };
 }
