@@ -8,6 +8,7 @@ import { type Device, openDevice } from '../../../engine/node.ts';
 import type { FaceDetector } from '../../../models/face-detector/detector.ts';
 import { type ManifestRow, readManifest } from '../../../pipeline/manifest.ts';
 import { loadDetector, loadFaceLandmarks } from '../../../pipeline/prepare/detectors.ts';
+import { readSources } from '../../../pipeline/prepare/journal.ts';
 import { merge } from '../../../pipeline/prepare/merge.ts';
 import { resolveOptions } from '../../../pipeline/prepare/options.ts';
 import { type PrepareRun, prepare } from '../../../pipeline/prepare/prepare.ts';
@@ -371,10 +372,13 @@ describe('bad input', () => {
       const before = (await readManifest(output)) ?? [];
       expect(before.length).toBeLessThan(6);
       for (const row of before) expect((await stat(join(output, row.path ?? ''))).size).toBeGreaterThan(0);
+      // The disk may have been full between a file's lines in the manifest and its own: it is done again.
+      const finished = await readSources(output);
+      expect(before.length - finished.length).toBeOneOf([0, 1]);
       execFileSync('mount', ['-o', 'remount,size=20m', disk]);
       const done = await run(input, output);
       expect(done.counts.faces).toBe(6);
-      expect(done.worked).toBe(6 - before.length);
+      expect(done.worked).toBe(6 - finished.length);
     } finally {
       execFileSync('umount', ['-l', disk]);
     }
