@@ -1,5 +1,6 @@
 /** Writing files so that a crash, a kill or a full disk never leaves a half-written one under its real name. */
 import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DataError } from '../engine/errors.ts';
@@ -18,11 +19,11 @@ const reasons: Record<string, string> = {
   EISDIR: 'it is a folder, not a file',
 };
 
-/** SHA-256 of a file's bytes, in hexadecimal. */
+/** SHA-256 of a file's bytes, in hexadecimal; a video is read in pieces. */
 export async function sha256Of(path: string): Promise<string> {
-  return createHash('sha256')
-    .update(await readFile(path))
-    .digest('hex');
+  const hash = createHash('sha256');
+  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
+  return hash.digest('hex');
 }
 
 /** A short reason for a file-system error, without the stack and the system call. */

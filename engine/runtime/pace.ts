@@ -1,7 +1,8 @@
 import { platform } from '../platform.ts';
 
 interface Queued {
-  readonly work: object;
+  /** Undefined: all that was submitted for the first time. */
+  readonly work: object | undefined;
   times: number;
   /** Number of the last submission among them. */
   last: number;
@@ -20,6 +21,8 @@ const SHARE = 0.93;
 export class Pace {
   /** Shortest times, in milliseconds, that grow slowly. */
   readonly #known = new WeakMap<object, number>();
+  /** What comes again may be learnt; what operations outside programs submit never does, and is not held. */
+  readonly #met = new WeakSet<object>();
   readonly #learns = platform().env('PACE') !== '0';
   #queued: Queued[] = [];
   #begun = 0;
@@ -30,13 +33,15 @@ export class Pace {
     return this.#count;
   }
 
-  submitted(work: object, now: number): void {
+  submitted(list: object, now: number): void {
     if (this.#queued.length === 0) this.#begun = now;
     this.#count++;
-    const latest = this.#queued[this.#queued.length - 1];
-    if (latest?.work === work) {
-      latest.times++;
-      latest.last = this.#count;
+    const work = this.#met.has(list) ? list : undefined;
+    this.#met.add(list);
+    const queued = this.#queued.find((one) => one.work === work);
+    if (queued) {
+      queued.times++;
+      queued.last = this.#count;
     } else this.#queued.push({ work, times: 1, last: this.#count });
   }
 
@@ -44,21 +49,21 @@ export class Pace {
   get due(): number | undefined {
     if (!this.#learns || this.#queued.length === 0) return undefined;
     let expected = 0;
-    for (const { work, times } of this.#queued) expected += times * (this.#known.get(work) ?? Number.NaN);
+    for (const { work, times } of this.#queued) expected += times * ((work && this.#known.get(work)) ?? Number.NaN);
     return Number.isNaN(expected) ? undefined : this.#begun + SHARE * expected;
   }
 
   /** The first `submissions` are done; `watched`: somebody waited for the end, and did not come after it. */
   done(submissions: number, now: number, watched: boolean): void {
-    const finished = this.#queued.filter(({ last }) => last <= submissions);
-    const [first] = finished;
-    if (!first) return;
-    if (finished.length === 1) {
-      const took = (now - this.#begun) / first.times;
-      const before = this.#known.get(first.work) ?? Number.POSITIVE_INFINITY;
-      this.#known.set(first.work, Math.min(took, watched ? GROWTH * before : before));
+    const left = this.#queued.filter(({ last }) => last > submissions);
+    if (left.length === this.#queued.length) return;
+    const [{ work, times }] = this.#queued;
+    if (work && this.#queued.length === 1) {
+      const took = (now - this.#begun) / times;
+      const before = this.#known.get(work) ?? Number.POSITIVE_INFINITY;
+      this.#known.set(work, Math.min(took, watched ? GROWTH * before : before));
     }
-    this.#queued = this.#queued.slice(finished.length);
+    this.#queued = left;
     this.#begun = now;
   }
 }

@@ -1,11 +1,9 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ConfigError, DataError } from '../../engine/errors.ts';
 import type { FaceDetector } from '../../models/face-detector/detector.ts';
 import type { FaceLandmarks } from '../../models/face-detector/landmarks.ts';
-import { fileErrorReason } from '../files.ts';
+import { fileErrorReason, sha256Of } from '../files.ts';
 import { manifestName } from '../manifest.ts';
 import { plural } from '../plural.ts';
 import { DetectionQueue } from './batching.ts';
@@ -175,7 +173,7 @@ interface Identity {
 }
 
 async function identify(file: FoundFile, journal: Journal): Promise<Identity> {
-  const sha256 = await hashFile(file.path);
+  const sha256 = await sha256Of(file.path);
   return { sha256, first: file.bytes > 0 ? journal.firstWith(sha256, file.source) : file.source };
 }
 
@@ -200,12 +198,6 @@ async function workOn(
   const hashed = { ...file, sha256 };
   if (first === file.source) return processFile(hashed, shop);
   return processedWithout(hashed, shop.options, new Discarded('duplicate file', `the same as ${first}`));
-}
-
-async function hashFile(path: string): Promise<string> {
-  const hash = createHash('sha256');
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 }
 
 async function openOutput(input: string, output: string, folder: string, options: PrepareOptions, run: PrepareRun) {

@@ -28,9 +28,9 @@ export async function checkUnseen(config: TrainConfig, split: SplitResult, seen:
   const found = [side(split.test, tested, 'test'), side(split.val, chosen, 'validation')].filter(({ n }) => n > 0);
   if (found.length === 0) return namesakes(weights, split, tested);
   const who = found.map(({ text }) => text).join(' and ');
-  const told = `${weights} was trained on, or chosen by, pictures of ${who} subjects, first ${found[0].first}: the figures are those of known faces`;
-  if (config.seenInTest) return `${told}.`;
-  throw new ConfigError(`${told.replace('figures are', 'figures would be')}.`, {
+  const told = `${weights} was trained on, or chosen by, pictures of ${who} subjects, first ${found[0].first}: the figures`;
+  if (config.seenInTest) return `${told} are those of known faces.`;
+  throw new ConfigError(`${told} would be those of known faces.`, {
     remedy: `Split as the run that made it did (${tested.split || chosen.split}), train on other subjects, or pass --seen-in-test: the report then says so.`,
   });
 }

@@ -2,6 +2,13 @@ import { describe, expect, it, vi } from 'vitest';
 import { mul, openDevice, program, tensor } from '../../engine/node.ts';
 import { Pace, pauseAt } from '../../engine/runtime/pace.ts';
 
+/** A new pace that has met these lists: nothing is learnt of what came only once. */
+function paceThatMet(...works: object[]): Pace {
+  const pace = new Pace();
+  for (const work of works) run(pace, work, -1000, 1000);
+  return pace;
+}
+
 const [step, other] = [{}, {}];
 
 /** Runs `work` once, in so many milliseconds, and returns when it was expected, counted from its start. */
@@ -16,6 +23,7 @@ describe('what a wait expects', () => {
   it('is nothing at first, and then a little less than the same work took', () => {
     const pace = new Pace();
     expect(pace.due).toBeUndefined();
+    expect(run(pace, step, -1000, 10)).toBeUndefined();
     expect(run(pace, step, 0, 10)).toBeUndefined();
     const expected = run(pace, step, 100, 10) ?? 0;
     expect(expected).toBeGreaterThan(8);
@@ -25,7 +33,7 @@ describe('what a wait expects', () => {
   });
 
   it('follows a faster run at once, and a slower one slowly', () => {
-    const pace = new Pace();
+    const pace = paceThatMet(step);
     run(pace, step, 0, 10);
     const usual = run(pace, step, 100, 10) ?? 0;
     run(pace, step, 200, 1000);
@@ -37,7 +45,7 @@ describe('what a wait expects', () => {
   });
 
   it('learns no longer time from a wait that began after the end', () => {
-    const pace = new Pace();
+    const pace = paceThatMet(step);
     run(pace, step, 0, 10);
     const usual = run(pace, step, 100, 10) ?? 0;
     run(pace, step, 200, 1000, false);
@@ -45,7 +53,7 @@ describe('what a wait expects', () => {
   });
 
   it('adds up what is queued, and learns from repeats but not from mixtures', () => {
-    const pace = new Pace();
+    const pace = paceThatMet(step, other);
     for (const at of [0, 1, 2]) pace.submitted(step, at);
     pace.done(pace.submissions, 30, true);
     const one = run(pace, step, 100, 10) ?? 0;
@@ -63,7 +71,7 @@ describe('what a wait expects', () => {
   });
 
   it('goes on with what was submitted while somebody waited', () => {
-    const pace = new Pace();
+    const pace = paceThatMet(step, other);
     run(pace, step, 0, 10);
     const one = run(pace, step, 100, 10) ?? 0;
     pace.submitted(other, 200);
@@ -77,10 +85,23 @@ describe('what a wait expects', () => {
     expect(pace.due).toBeUndefined();
   });
 
+  it('is nothing where something came for the first time, and holds none of that', () => {
+    const pace = paceThatMet(step);
+    run(pace, step, 0, 10);
+    pace.submitted(step, 100);
+    for (let i = 0; i < 1000; i++) pace.submitted({}, 100);
+    expect(pace.due).toBeUndefined();
+    pace.done(pace.submissions, 500, true);
+    const expected = run(pace, step, 600, 10) ?? 0;
+    expect(expected).toBeGreaterThan(8);
+    expect(expected).toBeLessThan(10);
+  });
+
   it('is nothing with PACE=0', () => {
     vi.stubEnv('PACE', '0');
     const pace = new Pace();
     vi.unstubAllEnvs();
+    run(pace, step, -1000, 10);
     run(pace, step, 0, 10);
     expect(run(pace, step, 100, 10)).toBeUndefined();
   });

@@ -43,11 +43,33 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   ],
 });
 
-it('quotient is exact below 2²⁴, beside multiples as between them', async () => {
-  const most = 2 ** 24 - 1;
-  const divisors = [1, 2, 3, 5, 7, 10, 49, 63, 64, 67, 134, 255, 1000, 4095, 4097, 65_535, 99_991, 2 ** 20 + 1, most];
+it('quotient is exact below 2³¹, beside multiples as between them', async () => {
+  const most = 2 ** 31 - 1;
+  const divisors = [
+    1,
+    2,
+    3,
+    5,
+    7,
+    10,
+    49,
+    63,
+    64,
+    67,
+    134,
+    255,
+    1000,
+    4095,
+    4097,
+    65_535,
+    99_991,
+    2 ** 20 + 1,
+    2 ** 24 - 1,
+    2 ** 30 + 1,
+    most,
+  ];
   const pairs = divisors.flatMap((d) =>
-    [0, 1, 2, 3, 1000, 65_535, Math.floor(most / d) - 1, Math.floor(most / d)]
+    [0, 1, 2, 3, 1000, 65_535, 2 ** 23 + 1, 2 ** 24 + 1, 2 ** 25 - 3, Math.floor(most / d) - 1, Math.floor(most / d)]
       .filter((times) => times >= 0 && times * d <= most)
       .flatMap((times) => [-1, 0, 1, Math.floor(d / 2), d - 1].map((more) => [times * d + more, d] as const))
       .filter(([n]) => n >= 0 && n <= most),
