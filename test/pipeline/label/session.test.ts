@@ -208,11 +208,13 @@ describeInBrowser('a session of two raters', () => {
     const server = await serveHere(folder);
     const page = await newPage();
     const sent: string[] = [];
-    page.on('response', async (response) => {
+    const answers: Promise<string>[] = [];
+    const note = (response: { url(): string; headers(): Record<string, string>; text(): Promise<string> }): void => {
       sent.push(response.url());
       if (/api/.test(response.url()) && /json/.test(response.headers()['content-type'] ?? ''))
-        sent.push(await response.text());
-    });
+        answers.push(response.text());
+    };
+    page.on('response', note);
     await signIn(page, server.url, 'Ann');
     await page.waitForTimeout(300);
     expect(sent.filter((text) => text.includes('/api/label/picture/'))).toHaveLength(5);
@@ -230,6 +232,10 @@ describeInBrowser('a session of two raters', () => {
       return seen;
     });
     expect(loading).toBe(0);
+    await page.waitForLoadState('networkidle');
+    page.off('response', note);
+    sent.push(...(await Promise.all(answers)));
+    expect(answers.length).toBeGreaterThan(2);
     expect(sent.join('\n')).not.toMatch(/quokka|happy\/|sad\//);
     noComplaints();
   });
