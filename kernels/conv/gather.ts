@@ -171,6 +171,8 @@ export interface GatherRung {
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   /** It takes few or odd channels as they are, and panels as wide as its tile. */
   readonly narrow?: true;
+  /** Its text reads the weights of a transposed convolution as they stand where it can (Channels.rows). */
+  readonly rows?: true;
   /** Rounds its operands to halves: their scales (kernels/half/half.ts) come first. */
   readonly half?: boolean;
 }
@@ -183,6 +185,8 @@ export interface Channels {
   readonly odd: boolean;
   /** The largest of each 2 × 2 is stored, and its place. */
   readonly pooled: boolean;
+  /** Weights come as they stand, [tap][destination channel][source channel]: no panels. */
+  readonly rows: boolean;
 }
 
 /** The rung under the names of one of the three declarations. */
@@ -194,7 +198,12 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
     const [k, columns] = transposed ? [p.cout, p.cin] : [p.cin, p.cout];
     const few = rung.narrow && p.groups === 1 && k < 4;
     const panel = rung.narrow ? rung.shape(tile).columns : PANEL;
-    const channels = { depth: few ? k : 0, odd: columns % 4 !== 0, pooled };
+    const channels = {
+      depth: few ? k : 0,
+      odd: columns % 4 !== 0,
+      pooled,
+      rows: rung.rows === true && transposed && p.groups === 1 && !few && k % 4 === 0,
+    };
     const to = pooled ? pooledSize(p) : transposed ? { h: p.h, w: p.w } : { h: p.oh, w: p.ow };
     return {
       k,
@@ -210,7 +219,8 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       taps: p.kh * p.kw,
       panels: Math.ceil(columns / p.groups / panel),
       // One panel as wide as the weights: they are arranged as they stand.
-      arranged: !transposed && !rung.half && p.groups === 1 && panel === columns && (few || k % 4 === 0),
+      arranged:
+        channels.rows || (!transposed && !rung.half && p.groups === 1 && panel === columns && (few || k % 4 === 0)),
     };
   };
   /** Source and arranged weights as the product binds them. */

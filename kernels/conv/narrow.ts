@@ -7,12 +7,16 @@ import { type Channels, type GatherRung, gatherText, gatherVariant, meetSource, 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** `pixels` by eights × `columns`; see the text's own first lines. */
-function narrowConvText(pixels: number, columns: number, { depth, odd }: Channels, reads: Reads): string {
+function narrowConvText(pixels: number, columns: number, { depth, odd, rows }: Channels, reads: Reads): string {
   const few = depth > 0;
   // Vectors of four columns of a step's weights (four k, or all there are), and the loads that bring them.
   const vectors = ((few ? depth : 4) * columns) / 4;
-  const loads = Math.ceil(vectors / 8);
+  const loads = Math.ceil((rows ? columns : vectors) / 8);
   const weightOf = (k: number, c: number): string => {
+    if (rows) {
+      const four = range(4).map((i) => `subgroupBroadcast(b${c >> 1}[${k}], ${4 * (c & 1) + i}u)`);
+      return `vec4f(${four.join(', ')})`;
+    }
     const j = (k * columns) / 4 + c;
     return `subgroupBroadcast(b${j >> 3}, ${j & 7}u)`;
   };
@@ -41,7 +45,7 @@ function narrowConvText(pixels: number, columns: number, { depth, odd }: Channel
         }`,
   );
   const products = `${lines(pixels, '    ', source)}
-${lines(loads, '    ', (q) => `let b${q} = loadWeight(weightAt + ${8 * q}u);`)}
+${lines(loads, '    ', (q) => `let b${q} = loadWeight(weightAt + ${rows ? `row${q}Weights` : `${8 * q}u`});`)}
 ${step}`;
   // A tap has a step or two: nothing goes round within it.
   const tapLoops = `  var y = 0;
@@ -66,13 +70,13 @@ ${products}
       k = 0u;
       let offset = tap * walk.advance;
       let origin = walk.firstTap + tap * walk.tapStep;
-      weightAt = panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${vectors}u;
+      weightAt = ${rows ? 'u32(origin.x * window.y + origin.y) * channels * params.depth' : `panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${vectors}u`};
 ${lines(pixels, '      ', (g) => meetSource(g, 'offset'))}
       tap.y++;
       if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
     }
 ${products}
-    weightAt += ${vectors}u;
+    weightAt += ${rows ? 1 : vectors}u;
     k++;
   }`;
   return `${few ? requiresTextures(reads.weight) : requiresTextures(reads.src, reads.weight)}// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
@@ -100,7 +104,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let walk = walkOf(wid.z);
   let group = walk.group;
   let firstDepth = group * params.depth;
-  let panelAt = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${vectors}u + lane;
+${
+  rows
+    ? `  // The lanes hold channels of the destination, four of the source each.
+  let channels = ${odd ? 'params.columns' : '4u * params.columns'};
+${lines(loads, '  ', (q) => `let row${q}Weights = min(wid.y * ${columns}u + ${8 * q}u + lane, channels - 1u) * params.depth;`)}`
+    : `  let panelAt = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${vectors}u + lane;`
+}
 ${lines(pixels, '  ', (g) => `let row${g} = rowAt(wid.x * ${8 * pixels}u + ${8 * g}u + lane, walk);`)}
 ${lines(pixels, '  ', (g) =>
   range(columns / 4)
@@ -131,7 +141,7 @@ ${lines(columns / 4, '  ', (c) => {
 const TILES = [
   { columns: 4, pixels: 8 },
   { columns: 8, pixels: 8 },
-  { columns: 16, pixels: 8 },
+  { columns: 16, pixels: 12 },
   { columns: 32, pixels: 4 },
 ] as const;
 
@@ -153,11 +163,12 @@ const narrow: GatherRung = {
   source: ({ pixels, columns }, channels, reads) =>
     generated(
       import.meta.url,
-      `conv/narrow-${8 * Number(pixels)}x${columns}-${channels.depth}${channels.odd}-${reads.src}-${reads.weight}`,
+      `conv/narrow-${8 * Number(pixels)}x${columns}-${channels.depth}${channels.odd}${channels.rows ? '-rows' : ''}-${reads.src}-${reads.weight}`,
       () => narrowConvText(Number(pixels), Number(columns), channels, reads),
     ),
   shape: ({ pixels, columns }) => ({ rows: 8 * Number(pixels), columns: Number(columns) }),
   narrow: true,
+  rows: true,
 };
 
 export const narrowConv2d = gatherVariant(narrow, 'forward');
