@@ -6,7 +6,7 @@ import { maxPoolBackwardKernel } from '../../kernels/pool/pool.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { type Conv2dOptions, type ConvAttributes, conv2d, conv2dOp, convAttributes, geometry } from './conv.ts';
-import { noEpilogue } from './epilogue.ts';
+import { noEpilogue, slopeByResult } from './epilogue.ts';
 import { apply, defineOp } from './op.ts';
 import { maxPool2d } from './pool.ts';
 
@@ -43,7 +43,7 @@ export const conv2dMaxPoolOp = defineOp<ConvAttributes>({
       { x: x.storage, weight: weight.storage, bias: bias?.storage, out: out.storage, taps: taps.storage },
       geometry(x.shape, convolved, weight.shape, window, epilogue),
     );
-    return [x, weight, taps, ...(epilogue.activation === 0 ? [] : [out])];
+    return [x, weight, taps, ...(slopeByResult(epilogue) ? [out] : [])];
   },
   backward: (gradient, [x, weight, taps, result], attributes, context) => {
     const { device } = x;
@@ -52,7 +52,8 @@ export const conv2dMaxPoolOp = defineOp<ConvAttributes>({
     const params = geometry(x.shape, convolved, weight.shape, window, epilogue);
     const read = { gradient: gradient.storage, taps: taps.storage, result: result?.storage };
     const { needs } = context;
-    if (!needs[0] && needs[1] && hasSuited(conv2dMaxPoolWeightGradientKernel, params, x)) {
+    let own: readonly (Tensor | undefined)[] | undefined;
+    if (needs[1] && hasSuited(conv2dMaxPoolWeightGradientKernel, params, x)) {
       const dw = Tensor.empty(weight.shape, { device, label: 'convolution weight gradient' });
       const db = Tensor.empty([weight.shape[3]], { device, label: 'convolution bias gradient' });
       device.run(
@@ -60,7 +61,8 @@ export const conv2dMaxPoolOp = defineOp<ConvAttributes>({
         { x: x.storage, ...read, weight: dw.storage, bias: db.storage },
         params,
       );
-      return [undefined, dw, needs[2] ? db : undefined];
+      own = [dw, needs[2] ? db : undefined];
+      if (!needs[0]) return [undefined, ...own];
     }
     const g = Tensor.empty(convolved, { device, label: 'conv2dMaxPool gradient' });
     const [batch, height, width, channels] = convolved;
@@ -74,7 +76,9 @@ export const conv2dMaxPoolOp = defineOp<ConvAttributes>({
         slope: epilogue.slope,
       },
     );
-    return conv2dOp.backward(g, [x, weight], { ...attributes, epilogue: noEpilogue }, context);
+    const without = { ...context, needs: own ? [needs[0], false, false] : needs };
+    const gradients = conv2dOp.backward(g, [x, weight], { ...attributes, epilogue: noEpilogue }, without);
+    return own ? [gradients[0], ...own] : gradients;
   },
 });
 

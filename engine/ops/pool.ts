@@ -6,7 +6,7 @@ import {
 } from '../../kernels/pool/pool.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
-import { type Epilogue, noEpilogue, resolveEpilogue } from './epilogue.ts';
+import { type Epilogue, noEpilogue, resolveEpilogue, slopeByResult } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
 import { mean } from './reduce.ts';
 import { sameShape } from './shapes.ts';
@@ -83,7 +83,7 @@ export const maxPool2dOp = defineOp<PoolAttributes>({
       { x: x.storage, out: out.storage, taps: taps.storage },
       { ...paramsOf(x.shape, out.shape, attributes), slope: attributes.epilogue.slope },
     );
-    return attributes.epilogue.activation === 0 ? [taps] : [taps, out];
+    return slopeByResult(attributes.epilogue) ? [taps, out] : [taps];
   },
   backward: (gradient, [taps, result], attributes, { inputShapes: [x] }) => {
     const out = Tensor.empty(x, { device: gradient.device, label: 'maxPool2d gradient' });

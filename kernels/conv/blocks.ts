@@ -132,7 +132,7 @@ ${
         range(BLOCKS),
         '    ',
         (b) => `if (exists && firstX / 2u + ${b}u < across) {
-      let best = bestOfFour(c${b}_0 + start, c${b}_1 + start, c${b}_2 + start, c${b}_3 + start);
+      let best = bestOfFour(c${b}_0 + start, c${b}_1 + start, c${b}_2 + start, c${b}_3 + start, params.slope);
       out[at + ${b}u * params.columns + c] = activated(best.value);
       taps[at + ${b}u * params.columns + c] = best.taps;
     }`,
@@ -261,7 +261,7 @@ ${each(
       let tap = (vec4u(taps[at]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
       let own = select(vec4f(0.0), gradient[at], exists);
       let g = ${sloped ? 'select(params.slope * own, own, result[at] > vec4f(0.0))' : 'own'};
-      bias${v} += g;
+      bias${v} += ${sloped ? 'g' : 'select(g, vec4f(0.0), tap > vec4u(3u))'};
 ${each([0, 1, 2, 3], '      ', (p) => `let y${p} = select(vec4f(0.0), g, tap == vec4u(${p}u));`)}
 ${each(
   rows,
@@ -309,7 +309,7 @@ export const blocksConv2dMaxPoolWeightGradient: Variant<ConvParam> = {
   },
   passes: (p) => {
     const { windows, part, parts, size } = partsOf(p);
-    const [window, sloped] = [windowOf(p), p.slope !== 1];
+    const [window, sloped] = [windowOf(p), p.slope !== 1 && p.slope !== 0];
     const passes: Pass[] = [
       {
         source: generated(

@@ -1,5 +1,5 @@
 // conv2dMaxPool: out[n, y, x, co] = f(max over 2 × 2 positions of (x ∗ weight + bias)), windows side by side; `taps` keeps the
-// first maximum's place in its window, a byte per output. One invocation computes four neighbouring channels, one after the
+// first maximum's place in its window, a byte per output, 255 where f is a ReLU and cut it off. One invocation computes four neighbouring channels, one after the
 // other, so that it writes whole words of taps.
 requires immediate_address_space;
 
@@ -33,6 +33,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       }
     }
     out[index] = activate(best, params.slope);
+    if (params.slope == 0.0 && !(best > 0.0)) { tap = 255u; }
     word |= tap << (8u * k);
   }
   if (4u * i < outputs) { taps[i] = word; }

@@ -35,12 +35,13 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     for (var wx = 0u; wx < across; wx++) {
       let at = (line * across + wx) * params.cout + co;
       var g = gradient[at];
-      if (params.slope != 1.0 && !(result[at] > 0.0)) { g *= params.slope; }
+      let tap = (taps[at / 4u] >> (8u * (at % 4u))) & 255u;
+      if (tap > 3u) { continue; }
+      if (params.slope != 1.0 && params.slope != 0.0 && !(result[at] > 0.0)) { g *= params.slope; }
       if (index >= weights) {
         row += g;
         continue;
       }
-      let tap = (taps[at / 4u] >> (8u * (at % 4u))) & 255u;
       let iy = i32((2u * (line - n * down) + tap / 2u) * stride.x + ky * dilation.x) - i32(padding.x);
       let ix = i32((2u * wx + tap % 2u) * stride.y + kx * dilation.y) - i32(padding.y);
       if (iy < 0 || iy >= i32(params.h) || ix < 0 || ix >= i32(params.w)) { continue; }

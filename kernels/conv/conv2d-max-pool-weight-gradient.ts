@@ -2,11 +2,12 @@ import { defineKernel, wgsl, workgroupsFor } from '../kernel.ts';
 import { blocksConv2dMaxPoolWeightGradient } from './blocks.ts';
 import { pooledSize } from './gather.ts';
 import { convCost, convParams, packed } from './geometry.ts';
+import { laneConv2dMaxPoolWeightGradient } from './lanes-pool-weight-gradient.ts';
 
 export const conv2dMaxPoolWeightGradientKernel = defineKernel({
   name: 'conv2dMaxPoolWeightGradient',
   computes:
-    'weight, bias = the gradients of conv2dMaxPool by its weights and bias; f′ from its result, without f not bound',
+    'weight, bias = the gradients of conv2dMaxPool by its weights and bias; f′ from its result, not bound without f and with a ReLU, whose f′ is in the taps',
   bindings: { x: 'read', gradient: 'read', taps: 'read', result: 'read', weight: 'write', bias: 'write' },
   params: convParams,
   cost: (p) => {
@@ -26,6 +27,7 @@ export const conv2dMaxPoolWeightGradientKernel = defineKernel({
         },
       ],
     },
+    laneConv2dMaxPoolWeightGradient,
     blocksConv2dMaxPoolWeightGradient,
   ],
 });

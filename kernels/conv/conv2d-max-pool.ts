@@ -28,7 +28,8 @@ const naive: Variant<ConvParam> = {
 
 export const conv2dMaxPoolKernel = defineKernel({
   name: 'conv2dMaxPool',
-  computes: 'out = f(max over 2 × 2 of (x ∗ weight + bias)), windows side by side; taps = where in it, a byte each',
+  computes:
+    'out = f(max over 2 × 2 of (x ∗ weight + bias)), windows side by side; taps = where in it, a byte each, 255 where f is a ReLU and 0',
   bindings: { x: 'read', weight: 'read', bias: 'read', out: 'write', taps: 'write' },
   params: convParams,
   cost: (p) => {

@@ -34,7 +34,7 @@ fn store(row: u32, column: u32, best: Best) {
 const pooledStores = (rows: number): string =>
   lines(rows / 4, '  ', (w) => {
     const values = [0, 1, 2, 3].map((i) => `c${4 * w + i} + start`).join(', ');
-    return `store(subgroupBroadcast(row${w >> 1}.out, ${(4 * w) & 7}u), out, bestOfFour(${values}));`;
+    return `store(subgroupBroadcast(row${w >> 1}.out, ${(4 * w) & 7}u), out, bestOfFour(${values}, params.slope));`;
   });
 
 function laneConvText(rows: number, reads: Reads, pooled: boolean): string {

@@ -1,4 +1,4 @@
-import { generated } from '../kernel.ts';
+import { type DeviceTraits, generated } from '../kernel.ts';
 import { type TiledKind, tiledKinds } from '../matmul/arithmetics.ts';
 import { type Arithmetic, type BlockTile, blockTileOf, nameOf, SLAB, threadsOf, tileText } from '../matmul/tile.ts';
 import { blockTiles, partsOf } from '../matmul/tiled.ts';
@@ -76,7 +76,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
 `;
 
 const rung = ({ name, adds, arithmetic, among, half, least }: TiledKind): WeightGradientRung => {
-  const tiles: NonNullable<WeightGradientRung['tiles']> = (rows, columns, groups, traits, windows) =>
+  const tiles = (rows: number, columns: number, groups: number, traits: DeviceTraits, windows: number) =>
     among(blockTiles(rows, columns, groups, traits, windows, half ? 2 : 4), traits);
   return {
     name,

@@ -99,13 +99,14 @@ export interface WeightGradientRung {
   readonly supports: (traits: DeviceTraits, p: Params) => boolean;
   /** `columns`: output channels of a group. */
   readonly suits: (products: number, traits: DeviceTraits, columns: number) => boolean;
-  /** Tile space for rows × columns of so many groups, each a sum over `windows`. */
+  /** Tile space for rows × columns of so many groups, each a sum over `windows`; `reads`: how a tile's operands are read. */
   readonly tiles?: (
     rows: number,
     columns: number,
     groups: number,
     traits: DeviceTraits,
     windows: number,
+    reads: (tile: Constants) => Reads,
   ) => readonly Constants[];
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   readonly source: (tile: Constants, reads: Reads, p: Params) => WgslSource;
@@ -129,6 +130,14 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
     ];
     return { p, cin, cout, rows, grid, positions, operands, split };
   };
+  const readsOf = (given: Params, tile: Constants, traits: DeviceTraits): Reads => {
+    const { p, cin, cout, grid, positions } = sizesOf(given, tile);
+    const overlap = (p.kh * p.kw) / (p.strideY * p.strideX);
+    return {
+      x: viaFor(traits, 4 * p.batch * p.h * p.w * cin, overlap * grid[1]),
+      y: viaFor(traits, 4 * positions * cout, grid[0]),
+    };
+  };
   const { tiles } = rung;
   return {
     name: rung.name,
@@ -143,7 +152,8 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
     ...(tiles && {
       tiles: (p, traits) => {
         const rows = (p.kh * p.kw * ceil4(p.cin)) / p.groups;
-        return tiles(rows, p.cout / p.groups, p.groups, traits, p.batch * p.oh * p.ow);
+        const reads = (tile: Constants) => readsOf(p, tile, traits);
+        return tiles(rows, p.cout / p.groups, p.groups, traits, p.batch * p.oh * p.ow, reads);
       },
     }),
     scratch: (given, tile) => {
@@ -173,11 +183,7 @@ export function weightGradientVariant(rung: WeightGradientRung): Variant<ConvPar
       const padded = cin !== p.cin || cout !== p.cout;
       const whole = padded ? 'weightPadded' : 'weight';
       if (rung.half) passes.push(...scalePasses(...operands));
-      const overlap = (p.kh * p.kw) / (p.strideY * p.strideX);
-      const reads = {
-        x: viaFor(traits, 4 * pixels * cin, overlap * grid[1]),
-        y: viaFor(traits, 4 * positions * cout, grid[0]),
-      };
+      const reads = readsOf(given, tile, traits);
       passes.push({
         source: rung.source(tile, reads, p),
         bind: {

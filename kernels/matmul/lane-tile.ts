@@ -51,15 +51,24 @@ export const laneStepByRow = (rows: number): string =>
     .map((i) => `c${i} = multiplyAdd(c${i}, ${namedLane(`a${i >> 3}`, i & 7)}, b0, b1, b2, b3);`)
     .join('\n    ');
 
-/** Left operand a_0 … a_3: one k each, lane l holds rows 4l … 4l + 3; a_4 … a_7 hold the next 32 rows. */
-export const laneStepByDepth = (rows: number, fromLane = namedLane): string =>
-  byComponent(rows)
+/**
+ * Left operand a_0 … a_3: one k each, lane l holds rows 4l … 4l + 3; a_4 … a_7 hold the next 32 rows. Of 48 rows
+ * m_0 and m_1 hold the last 16: lanes 0 to 3 for the first and third k, lanes 4 to 7 for the second and fourth.
+ */
+export const laneStepByDepth = (rows: number, fromLane = namedLane): string => {
+  const whole = rows === 48 ? 32 : rows;
+  const factor = (i: number, k: number): string =>
+    i < whole
+      ? fromLane(`a${(i >> 5) * 4 + k}[${i % 4}]`, (i >> 2) & 7)
+      : fromLane(`m${k >> 1}[${i % 4}]`, ((i - whole) >> 2) + 4 * (k & 1));
+  return byComponent(rows)
     .map((i) => {
       // Four scalars and no more at a time: with the four columns and the accumulator they just fit the registers.
-      const factors = range(4).map((k) => fromLane(`a${(i >> 5) * 4 + k}[${i % 4}]`, (i >> 2) & 7));
+      const factors = range(4).map((k) => factor(i, k));
       return `c${i} = multiplyAdd(c${i}, vec4f(${factors.join(', ')}), b0, b1, b2, b3);`;
     })
     .join('\n    ');
+};
 
 /**
  * Rows whose factors come from the same component of `a` one after the other: row by row, all sixteen components would be

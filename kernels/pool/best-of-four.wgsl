@@ -1,7 +1,8 @@
-// The largest of the four values of a 2 × 2 window, first come first, NaN the largest; taps: where, a byte per channel.
+// The largest of the four values of a 2 × 2 window, first come first, NaN the largest; taps: where, a byte per channel, 255 where
+// what comes behind is a ReLU (slope 0) that cuts it off.
 struct Best { value: vec4f, taps: u32 }
 
-fn bestOfFour(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> Best {
+fn bestOfFour(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f, slope: f32) -> Best {
   var best = v0;
   var tap = vec4u(0u);
   let better1 = beats(v1, best);
@@ -13,6 +14,7 @@ fn bestOfFour(v0: vec4f, v1: vec4f, v2: vec4f, v3: vec4f) -> Best {
   let better3 = beats(v3, best);
   best = select(best, v3, better3);
   tap = select(tap, vec4u(3u), better3);
+  tap = select(tap, vec4u(255u), vec4<bool>(slope == 0.0) & !(best > vec4f(0.0)));
   let bytes = tap << vec4u(0u, 8u, 16u, 24u);
   return Best(best, bytes.x | bytes.y | bytes.z | bytes.w);
 }

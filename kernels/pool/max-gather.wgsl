@@ -4,7 +4,7 @@
 @group(0) @binding(2) var<storage, read_write> out: array<Value>;
 @group(0) @binding(3) var<storage, read> result: array<Value>;
 
-const SLOPE = 1.0; // of the activation after the pooling, below zero; its gradient goes by its result's sign
+const SLOPE = 1.0; // of the activation after the pooling, below zero; its gradient goes by its result's sign, a ReLU's by the taps
 
 fn elements() -> u32 { return params.inputs; }
 
@@ -23,7 +23,7 @@ fn element(index: u32) {
       if (oy < params.outHeight && ox < params.outWidth && ky < KH && kx < KW) {
         let o = ((p.n * params.outHeight + oy) * params.outWidth + ox) * params.channels + p.c;
         var g = gradient[o];
-        if (SLOPE != 1.0) { g = select(SLOPE * g, g, result[o] > Value(0.0)); }
+        if (SLOPE != 1.0 && SLOPE != 0.0) { g = select(SLOPE * g, g, result[o] > Value(0.0)); }
         sum += select(Value(0.0), g, tapOf(o) == Uint(ky * KW + kx));
       }
     }

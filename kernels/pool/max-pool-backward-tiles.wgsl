@@ -7,7 +7,7 @@ requires immediate_address_space;
 
 const KH = 2u;
 const KW = 2u;
-const SLOPE = 1.0; // of the activation after the pooling, below zero; its gradient goes by its result's sign
+const SLOPE = 1.0; // of the activation after the pooling, below zero; its gradient goes by its result's sign, a ReLU's by the taps
 
 struct Params {
   height: u32, width: u32, channels: u32, outHeight: u32, outWidth: u32, rows: u32, chunk: u32, chunks: u32,
@@ -36,7 +36,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
     if (ty < params.outHeight && tx < params.outWidth) {
       let o = ((n * params.outHeight + ty) * params.outWidth + tx) * params.channels + walk.c;
       g = gradient[o];
-      if (SLOPE != 1.0) { g = select(SLOPE * g, g, result[o] > vec4f(0.0)); }
+      if (SLOPE != 1.0 && SLOPE != 0.0) { g = select(SLOPE * g, g, result[o] > vec4f(0.0)); }
       tap = (vec4u(taps[o]) >> vec4u(0u, 8u, 16u, 24u)) & vec4u(255u);
     }
     for (var ky = 0u; ky < KH; ky++) {

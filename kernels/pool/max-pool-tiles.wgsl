@@ -41,6 +41,7 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u
       }
     }
     out[to] = select(SLOPE * best, best, (best > vec4f(0.0)) | (magnitudeBits(best) > INFINITE)); // 0 · NaN would be folded to 0
+    if (SLOPE == 0.0) { tap = select(vec4u(255u), tap, best > vec4f(0.0)); }
     let bytes = tap << vec4u(0u, 8u, 16u, 24u);
     taps[to] = bytes.x | bytes.y | bytes.z | bytes.w;
     at += KW * params.channels;

@@ -11,7 +11,7 @@ fn elements() -> u32 { return params.outputs; }
 fn element(i: u32) {
   let best = window(i);
   out[i] = activated(best.value);
-  let t = vec4u(best.tap) << vec4u(0u, 8u, 16u, 24u);
+  let t = tapOf(best) << vec4u(0u, 8u, 16u, 24u);
   taps[i] = t.x | t.y | t.z | t.w;
 }
 

@@ -1,5 +1,5 @@
 // maxPool2d: out[n, y, x, c] = f(max over the window) of x[n, y·SH − PH + ky, x·SW − PW + kx, c]; positions outside count
-// as −∞. `taps` keeps ky·KW + kx of the first maximum, a byte per output. One invocation computes four neighbours of
+// as −∞. `taps` keeps ky·KW + kx of the first maximum, a byte per output; 255 where f is a ReLU and cut it off. One invocation computes four neighbours of
 // `out` (so that it writes whole words of taps), one after the other.
 requires immediate_address_space;
 
@@ -17,7 +17,7 @@ fn element(i: u32) {
     if (index >= params.outputs) { break; }
     let best = window(index);
     out[index] = activated(best.value);
-    word |= best.tap << (8u * k);
+    word |= tapOf(best) << (8u * k);
   }
   taps[i] = word;
 }

@@ -9,6 +9,12 @@ const SLOPE = 1.0; // of the activation below zero: 0 ReLU, 1 none
 /** f(max), which is max(f): f keeps the order of values. NaN stays: compilers fold 0 · NaN to 0. */
 fn activated(v: Value) -> Value { return select(SLOPE * v, v, (v > Value(0.0)) | (magnitudeBits(v) > INFINITE)); }
 
+/** The place that the gradient goes to: behind a ReLU that cut the value off, none. */
+fn tapOf(best: Best) -> Uint {
+  if (SLOPE != 0.0) { return best.tap; }
+  return select(Uint(255u), best.tap, best.value > Value(0.0));
+}
+
 struct Best { value: Value, tap: Uint }
 
 /** The first maximum of the window of output `index`; NaN is larger than all. */

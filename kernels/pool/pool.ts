@@ -97,7 +97,8 @@ const slopeOf = (p: Numbers): Constants => ({ SLOPE: (p as Numbers & { slope: nu
 
 export const maxPoolKernel = defineKernel<'x' | 'out' | 'taps', P | 'slope'>({
   name: 'maxPool',
-  computes: 'out = f(max over the window), f with a slope below zero; taps = where in it, a byte each',
+  computes:
+    'out = f(max over the window), f with a slope below zero; taps = where in it, a byte each, 255 where f is a ReLU and 0',
   bindings: { x: 'read', out: 'write', taps: 'write' },
   params: { ...params, slope: 'f32' },
   cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),
@@ -119,7 +120,7 @@ export const maxPoolKernel = defineKernel<'x' | 'out' | 'taps', P | 'slope'>({
 export const maxPoolBackwardKernel = defineKernel<'gradient' | 'taps' | 'result' | 'out', P | 'slope'>({
   name: 'maxPoolBackward',
   computes:
-    "out = Σ gradient · f′ of the windows whose maximum is here; f′ from the pooling's result, without f not bound",
+    "out = Σ gradient · f′ of the windows whose maximum is here; f′ from the pooling's result, not bound without f and with a ReLU, whose f′ is in the taps",
   bindings: { gradient: 'read', taps: 'read', result: 'read', out: 'write' },
   params: { ...params, slope: 'f32' },
   cost: (p) => ({ flops: outputs(p) * area(p), bytes: 4 * inputs(p) + 5 * outputs(p) }),

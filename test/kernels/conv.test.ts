@@ -182,17 +182,21 @@ describe('every tile of the narrow and lanes rungs', () => {
     { x: [2, 9, 7, 5], w: [3, 3, 5, 3], options: { padding: 1 } },
     { x: [1, 13, 11, 2], w: [4, 4, 2, 33], options: { stride: 2, padding: 1 } },
     { x: [1, 10, 9, 12], w: [3, 3, 12, 18], options: { padding: 1 } },
+    // Weights of the input gradient as they stand: odd channels, and more than a tile has.
+    { x: [2, 7, 9, 5], w: [3, 2, 5, 8], options: { padding: 1, stride: 2 } },
+    { x: [1, 9, 8, 36], w: [3, 3, 36, 12], options: { padding: 1 } },
   ];
   it.each(shapes)('%j', async ({ x, w, options }) => {
-    for (const kernel of [conv2dKernel, conv2dInputGradientKernel]) {
+    for (const kernel of kernels) {
       for (const name of ['narrow', 'lanes']) {
         const rung = kernel.variants.find((v) => v.name === name);
         const pass = async (tile?: Constants): Promise<Float32Array[]> => {
           device.tuner.force(kernel.name, tile ? name : 'naive', tile);
           const leaf = tensor(samples(input(x, 1).data.length, 1), x, { requiresGrad: true });
-          const y = conv2d(leaf, tensor(samples(input(w, 2).data.length, 2), w), undefined, options);
+          const weight = tensor(samples(input(w, 2).data.length, 2), w, { requiresGrad: true });
+          const y = conv2d(leaf, weight, undefined, options);
           backward(y, tensor(samples(y.size, 4), y.shape));
-          const values = [await y.floats(), await (leaf.grad as Tensor).floats()];
+          const values = await Promise.all([y, leaf.grad as Tensor, weight.grad as Tensor].map((t) => t.floats()));
           device.tuner.force(kernel.name, undefined);
           return values;
         };

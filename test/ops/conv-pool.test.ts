@@ -45,6 +45,12 @@ const cases: Case[] = [
   },
   { name: 'three channels', x: [2, 20, 21, 3], weight: [3, 3, 3, 64], options: { padding: 1, activation: 'relu' } },
   { name: 'sixteen channels', x: [4, 14, 14, 16], weight: [3, 3, 16, 32], options: { padding: 1, activation: 'relu' } },
+  {
+    name: 'leaky, several parts, stride and dilation',
+    x: [9, 21, 15, 12],
+    weight: [2, 3, 12, 20],
+    options: { padding: [1, 0], stride: [1, 2], dilation: [2, 1], activation: 'leakyRelu', negativeSlope: 0.1 },
+  },
   { name: 'odd depth, two panels', x: [2, 11, 9, 18], weight: [3, 3, 18, 36], options: { padding: 1 } },
   {
     name: 'groups and stride',
