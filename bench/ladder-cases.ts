@@ -239,7 +239,7 @@ export const cases: readonly Case[] = [
   },
   {
     title: 'conv 3×3 16→32@14 N64 + ReLU + max pool 2×2',
-    kernels: ['conv2dMaxPool'],
+    kernels: ['conv2dMaxPool', 'conv2dMaxPoolWeightGradient'],
     softwareOnly: true,
     make: () => {
       const [x, w] = [normal(64, 14, 14, 16), normal(3, 3, 16, 32)];

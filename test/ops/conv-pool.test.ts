@@ -143,6 +143,24 @@ it('the first layer’s gradient goes past the pooling', async (context) => {
   expect(kernels.some((kernel) => kernel.startsWith('maxPoolBackward'))).toBe(false);
 });
 
+it('a layer after it gets the weights’ gradient and the bias’ from windows, and unpools for its input alone', async (context) => {
+  if (device.traits.family !== 'lanes') context.skip('the fused rungs are for lanes');
+  const { x, weight, options } = cases[4];
+  const leaves = [x, weight, [weight[3]]].map((shape, i) =>
+    tensor(input(shape, i).data, shape, { requiresGrad: true }),
+  );
+  const kernels = await kernelsOf(() => {
+    const y = conv2dMaxPool2d(leaves[0], leaves[1], leaves[2], options);
+    backward(y, tensor(samples(y.size, 4), y.shape));
+    return leaves[0].grad as Tensor;
+  });
+  const names = kernels.map((kernel) => kernel.split('/')[0]);
+  expect(kernels).toContain('conv2dMaxPoolWeightGradient/lanes');
+  expect(names.filter((name) => name === 'maxPoolBackward')).toHaveLength(1);
+  expect(names).not.toContain('conv2dWeightGradient');
+  expect(names).not.toContain('reduce');
+});
+
 it('FUSE_POOL=0 runs one after the other', async () => {
   const layer = new Conv2d(1, 16, 3, { padding: 1, activation: 'relu', generator: new Generator(1) });
   const x = tensor(input([2, 28, 28, 1]).data, [2, 28, 28, 1]);
