@@ -2,11 +2,12 @@ import { conv2dKernel } from '../../kernels/conv/conv2d.ts';
 import { conv2dMaxPoolKernel } from '../../kernels/conv/conv2d-max-pool.ts';
 import { conv2dMaxPoolWeightGradientKernel } from '../../kernels/conv/conv2d-max-pool-weight-gradient.ts';
 import type { Kernel } from '../../kernels/kernel.ts';
+import { slopeByResult } from '../../kernels/pool/geometry.ts';
 import { maxPoolBackwardKernel } from '../../kernels/pool/pool.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { type Conv2dOptions, type ConvAttributes, conv2d, conv2dOp, convAttributes, geometry } from './conv.ts';
-import { noEpilogue, slopeByResult } from './epilogue.ts';
+import { noEpilogue } from './epilogue.ts';
 import { apply, defineOp } from './op.ts';
 import { maxPool2d } from './pool.ts';
 

@@ -21,9 +21,6 @@ export interface Epilogue {
 
 export const noEpilogue: Epilogue = { activation: 0, slope: 1 };
 
-/** Behind a pooling: whether the gradient goes by the result's sign. Where a ReLU cut off, the taps say so. */
-export const slopeByResult = ({ slope }: Epilogue): boolean => slope !== 0 && slope !== 1;
-
 export function resolveEpilogue(op: string, options: EpilogueOptions): Epilogue {
   const { activation = 'none', negativeSlope = 0.01 } = options;
   const index = ACTIVATIONS.indexOf(activation);

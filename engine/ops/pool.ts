@@ -1,3 +1,4 @@
+import { slopeByResult } from '../../kernels/pool/geometry.ts';
 import {
   adaptiveAvgPoolKernels,
   avgPoolKernels,
@@ -6,7 +7,7 @@ import {
 } from '../../kernels/pool/pool.ts';
 import { ConfigError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
-import { type Epilogue, noEpilogue, resolveEpilogue, slopeByResult } from './epilogue.ts';
+import { type Epilogue, noEpilogue, resolveEpilogue } from './epilogue.ts';
 import { apply, defineOp, shapeError } from './op.ts';
 import { mean } from './reduce.ts';
 import { sameShape } from './shapes.ts';

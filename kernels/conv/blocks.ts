@@ -12,6 +12,7 @@ import {
   workgroupsFor,
 } from '../kernel.ts';
 import { range } from '../matmul/lane-tile.ts';
+import { slopeByResult } from '../pool/geometry.ts';
 import { pooledSize } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 
@@ -309,7 +310,7 @@ export const blocksConv2dMaxPoolWeightGradient: Variant<ConvParam> = {
   },
   passes: (p) => {
     const { windows, part, parts, size } = partsOf(p);
-    const [window, sloped] = [windowOf(p), p.slope !== 1 && p.slope !== 0];
+    const [window, sloped] = [windowOf(p), slopeByResult(p)];
     const passes: Pass[] = [
       {
         source: generated(

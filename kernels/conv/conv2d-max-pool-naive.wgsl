@@ -1,6 +1,6 @@
 // conv2dMaxPool: out[n, y, x, co] = f(max over 2 × 2 positions of (x ∗ weight + bias)), windows side by side; `taps` keeps the
-// first maximum's place in its window, a byte per output, 255 where f is a ReLU and cut it off. One invocation computes four neighbouring channels, one after the
-// other, so that it writes whole words of taps.
+// first maximum's place in its window, a byte per output, 255 where f is a ReLU and cut it off. One invocation
+// computes four neighbouring channels, one after the other, so that it writes whole words of taps.
 requires immediate_address_space;
 
 // #include "../common/activation.wgsl"

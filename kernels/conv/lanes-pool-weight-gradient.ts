@@ -10,9 +10,11 @@ import {
   lines,
   range,
 } from '../matmul/lane-tile.ts';
+import { slopeByResult } from '../pool/geometry.ts';
 import { pooledSize } from './gather.ts';
 import { type ConvGeometry, type ConvParam, packed } from './geometry.ts';
 import { laneParts } from './lanes-weight-gradient.ts';
+import { rowsText } from './weight-gradient.ts';
 
 const ROWS = 48;
 
@@ -43,19 +45,7 @@ ${vec4Input(1, 'gradient', gradient)}
 @group(0) @binding(3) var<storage, read_write> partials: array<vec4f>;
 ${sloped ? '@group(0) @binding(4) var<storage, read> result: array<vec4f>;' : ''}
 
-fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
-
-// Four neighbouring rows: a tap, as its window's offset, and four channels of the input.
-struct Rows { offset: vec2i, channel: u32 }
-
-fn rowsAt(row4: u32) -> Rows {
-  let window = pair(params.window);
-  let r = min(row4, u32(window.x * window.y) * params.depth - 1u);
-  let tap = i32(r / params.depth);
-  let offset = vec2i(tap / window.y, tap % window.y) * pair(params.dilation) - pair(params.padding);
-  return Rows(offset, r % params.depth);
-}
-
+${rowsText}
 fn pixel(at: u32, hit: bool) -> vec4f { return select(vec4f(0.0), loadX(select(0u, at, hit)), hit); }
 
 var<private> firstRow: u32;
@@ -70,12 +60,11 @@ ${laneMultiplyAdd}
 
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let window = pair(params.window);
   let stride = pair(params.stride);
   let size = vec2i(i32(params.h), i32(params.w));
-  rows = u32(window.x * window.y) * params.depth * 4u;
-  let own = rowsAt(wid.x * ${ROWS / 4}u + lane);
-  let more = rowsAt(wid.x * ${ROWS / 4}u + 8u + lane % 4u);
+  rows = rowCount();
+  let own = rowsAt(wid.x * ${ROWS / 4}u + lane, 0u);
+  let more = rowsAt(wid.x * ${ROWS / 4}u + 8u + lane % 4u, 0u);
   let right = lane / 4u;
   let column = wid.y * ${LANE_COLUMNS / 4}u + lane;
   let ownColumn = min(column, params.columns - 1u);
@@ -162,7 +151,7 @@ export const laneConv2dMaxPoolWeightGradient: Variant<ConvParam> = {
   },
   passes: (p, _tile, traits) => {
     const { part, parts, tiles, lines, windows, size } = partsOf(p);
-    const sloped = p.slope !== 0 && p.slope !== 1;
+    const sloped = slopeByResult(p);
     const overlap = (p.kh * p.kw) / (p.strideY * p.strideX);
     const x = viaFor(traits, 4 * p.batch * p.h * p.w * p.cin, overlap * tiles[1]);
     const gradient = viaFor(traits, 4 * windows * p.cout, tiles[0]);

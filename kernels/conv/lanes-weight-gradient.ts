@@ -1,8 +1,7 @@
 import { hasLanes } from '../common/lanes.ts';
 import { ceil4 } from '../common/repitch.ts';
 import { requiresTextures } from '../common/vec4-input.ts';
-import type { Constants } from '../kernel.ts';
-import { generated } from '../kernel.ts';
+import { type Constants, generated } from '../kernel.ts';
 import {
   LANE_COLUMNS,
   laneAccumulators,

@@ -12,6 +12,27 @@ export interface Reads {
   readonly y: Via;
 }
 
+/** Rows (tap, input channel) of a weight gradient; uses `window`, `dilation`, `padding` and `depth` of the parameters. */
+export const rowsText = `fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
+
+// Four neighbouring rows: a tap, as its window's offset, and four input channels.
+struct Rows { offset: vec2i, channel: u32 }
+
+fn rowsAt(row4: u32, group: u32) -> Rows {
+  let window = pair(params.window);
+  let last = u32(window.x * window.y) * params.depth - 1u;
+  let r = min(row4, last);
+  let tap = i32(r / params.depth);
+  let offset = vec2i(tap / window.y, tap % window.y) * pair(params.dilation) - pair(params.padding);
+  return Rows(offset, group * params.depth + r % params.depth);
+}
+
+fn rowCount() -> u32 {
+  let window = pair(params.window);
+  return u32(window.x * window.y) * params.depth * 4u;
+}
+`;
+
 /** What the weight-gradient kernels share: bindings, and rows (tap, input channel) by columns (output channel). */
 export const weightGradientText = weightGradientTextOf(undefined);
 
@@ -62,25 +83,7 @@ ${reads ? vec4Input(0, 'x', reads.x) : '@group(0) @binding(0) var<storage, read>
 ${reads ? vec4Input(1, 'y', reads.y) : '@group(0) @binding(1) var<storage, read> y: array<vec4f>;'}
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>;
 
-fn pair(packed: u32) -> vec2i { return vec2i(i32(packed & 0xffffu), i32(packed >> 16u)); }
-
-// Four neighbouring rows: a tap, as its window's offset, and four input channels.
-struct Rows { offset: vec2i, channel: u32 }
-
-fn rowsAt(row4: u32, group: u32) -> Rows {
-  let window = pair(params.window);
-  let last = u32(window.x * window.y) * params.depth - 1u;
-  let r = min(row4, last);
-  let tap = i32(r / params.depth);
-  let offset = vec2i(tap / window.y, tap % window.y) * pair(params.dilation) - pair(params.padding);
-  return Rows(offset, group * params.depth + r % params.depth);
-}
-
-fn rowCount() -> u32 {
-  let window = pair(params.window);
-  return u32(window.x * window.y) * params.depth * 4u;
-}
-`;
+${rowsText}`;
 }
 
 type Params = ConvGeometry;

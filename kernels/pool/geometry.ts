@@ -14,6 +14,9 @@ export const poolSizes = {
 
 type Sizes = Readonly<Record<keyof typeof poolSizes, number>>;
 
+/** Whether the gradient of an activation behind a pooling goes by the result's sign. Where a ReLU cut off, the taps say so. */
+export const slopeByResult = ({ slope }: { readonly slope: number }): boolean => slope !== 0 && slope !== 1;
+
 /** How many numbers a pooling reads. */
 export const inputs = ({ batch, height, width, channels }: Sizes): number => batch * height * width * channels;
 

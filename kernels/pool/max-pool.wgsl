@@ -1,6 +1,6 @@
 // maxPool2d: out[n, y, x, c] = f(max over the window) of x[n, y·SH − PH + ky, x·SW − PW + kx, c]; positions outside count
-// as −∞. `taps` keeps ky·KW + kx of the first maximum, a byte per output; 255 where f is a ReLU and cut it off. One invocation computes four neighbours of
-// `out` (so that it writes whole words of taps), one after the other.
+// as −∞. `taps` keeps ky·KW + kx of the first maximum, a byte per output; 255 where f is a ReLU and cut it off. One
+// invocation computes four neighbours of `out` (so that it writes whole words of taps), one after the other.
 requires immediate_address_space;
 
 // #include "../common/value.wgsl"
