@@ -54,7 +54,7 @@ const formatStep = (s: StepRow): string => {
   );
   const kernels = s.dominant.map((d) => `${d.kernel} ${(100 * d.share).toFixed(0)} %`).join(', ');
   return [
-    `${s.title.padEnd(42)} batch ${s.batch}  ${s.median.toFixed(1)} ms (${s.min.toFixed(1)}–${s.max.toFixed(1)}, n ${s.samples.length})  ${s.dispatches} dispatches, ${s.hostMicroseconds.toFixed(1)} µs host each; ${kernels}`,
+    `${s.title.padEnd(42)} batch ${s.batch}  ${s.median.toFixed(1)} ms (${s.min.toFixed(1)}–${s.max.toFixed(1)}, n ${s.samples.length})  ${s.dispatches} dispatches, ${s.hostMicroseconds.toFixed(1)} µs host each (submission ${s.submissionMicroseconds.toFixed(1)}); ${kernels}`,
     ...peers,
     formatMemory(s.memory),
   ].join('\n    ');

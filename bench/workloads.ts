@@ -13,6 +13,12 @@ import {
 } from '../models/index.ts';
 import { median } from './measure.ts';
 
+/** Milliseconds of the host until the queue has a run, and of these what the native submission takes: Dawn's and the driver's recording. */
+export interface HostTimes {
+  readonly all: number;
+  readonly submission: number;
+}
+
 /** A step that is ready to run. */
 export interface Prepared {
   readonly program: k.Program<unknown>;
@@ -21,8 +27,8 @@ export interface Prepared {
   readonly optimizerBytes: number;
   /** Runs the step and waits for the device. */
   run(): Promise<void>;
-  /** Median JavaScript time that a run took until the queue had it, over the runs since the last call. */
-  hostMilliseconds(): number;
+  /** Medians over the runs since the last call. */
+  host(): HostTimes;
   /** The losses of the run before, by name. */
   losses(): Promise<Record<string, number>>;
   /** Weights and inputs as they are now, and the settings that torch_steps.py asks for. */
@@ -59,23 +65,42 @@ async function stored(tensors: Record<string, k.Tensor>, module?: k.Module): Pro
   return out;
 }
 
+/** Times a native method until `end`, which returns the milliseconds of all its calls. */
+function timed<K extends string>(object: { [key in K]: (...args: never[]) => unknown }, name: K): { end(): number } {
+  const native = object[name];
+  let sum = 0;
+  object[name] = (...args) => {
+    const start = performance.now();
+    const result = native.apply(object, args);
+    sum += performance.now() - start;
+    return result;
+  };
+  return {
+    end() {
+      delete (object as Partial<typeof object>)[name]; // the prototype's stands again
+      return sum;
+    },
+  };
+}
+
 /** Runs a program whose results hold the losses by name. */
 function running(device: k.Device, program: k.Program<Readonly<Record<string, k.Tensor>>>, before?: () => void) {
   let results: Readonly<Record<string, k.Tensor>> = {};
-  let host: number[] = [];
+  let host: HostTimes[] = [];
   return {
     program,
     run: async () => {
       before?.();
+      const submissions = timed(device.gpu.queue, 'submit');
       const start = performance.now();
       results = await program.run();
-      host.push(performance.now() - start);
+      host.push({ all: performance.now() - start, submission: submissions.end() });
       await device.sync();
     },
-    hostMilliseconds: () => {
+    host: () => {
       const times = host;
       host = [];
-      return median(times);
+      return { all: median(times.map(({ all }) => all)), submission: median(times.map((t) => t.submission)) };
     },
     losses: async () => {
       const out: Record<string, number> = {};

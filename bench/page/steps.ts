@@ -20,6 +20,7 @@ export function stepSection(steps: readonly StepRow[], { gflops }: Ceilings): st
     '## Training steps',
     [
       'A step is forward, backward and optimiser on a batch that is already on the device; so-dlse and its like are the full width of docs/models.md.',
+      'The host’s time of a dispatch is that of a whole run until the queue has it, by the number of its dispatches: JavaScript with its native calls, found with empty caches, since the kernels of the run before went through them; in brackets what of it is the submission, where Dawn and the driver record what the calls have asked for.',
       engines.length > 0
         ? 'PyTorch runs the same step from the same weights and inputs (bench/peers/torch_steps.py, whose networks are those that the models are tested against), in turn with ours, each timed in its own process, activations channels_last for the classifiers. “N× PyTorch” is PyTorch’s time over ours: above 1 we are faster. The loss difference is relative, of the first step from the same weights: it shows that both did the same work. ReEig changes no eigenvalue of these inputs, so both leave its decompositions out, except in the row that says so.'
         : '',
@@ -34,7 +35,7 @@ export function stepSection(steps: readonly StepRow[], { gflops }: Ceilings): st
         'rounds',
         'first step',
         'dispatches',
-        'host per dispatch',
+        'host per dispatch (submission)',
       ],
       steps.map((s) => [
         s.title,
@@ -45,7 +46,7 @@ export function stepSection(steps: readonly StepRow[], { gflops }: Ceilings): st
         s.samples.length,
         `${ms(s.first)} ms`,
         s.dispatches,
-        `${s.hostMicroseconds.toFixed(1)} µs`,
+        `${s.hostMicroseconds.toFixed(1)} (${s.submissionMicroseconds.toFixed(1)}) µs`,
       ]),
     ),
     'Where the time goes (GPU timestamps, each dispatch in a pass of its own):',

@@ -10,8 +10,8 @@ import { Memory, type MemorySnapshot, Storage } from './memory.ts';
 import { Pace, pauseAt } from './pace.ts';
 import { type ProfileEntry, Profiler } from './profiler.ts';
 import { Shaders } from './shader.ts';
-import { type BoundDispatch, submit } from './submit.ts';
-import { type Staged, TextureCopies } from './texture-copies.ts';
+import { type BoundDispatch, boundDispatch, submit } from './submit.ts';
+import { type Staged, TextureCopies, textureCopy } from './texture-copies.ts';
 import { Readback, writeBytes } from './transfer.ts';
 import { Tuner } from './tuner.ts';
 import { Bench } from './tuning.ts';
@@ -256,14 +256,11 @@ export class Device {
       const { offset, bytes } = storage;
       return { binding: index, resource: { buffer: this.memory.materialise(storage), offset, size: bytes } };
     });
-    return {
-      dispatch,
-      bindGroup: this.gpu.createBindGroup({ layout: dispatch.shader.layout, entries }),
-      copies: copies.map(({ storage, offset, size, texture }) => {
-        const buffer = this.memory.materialise(storage);
-        return { buffer, offset: storage.offset + offset, size, texture };
-      }),
-    };
+    const bindGroup = this.gpu.createBindGroup({ layout: dispatch.shader.layout, entries });
+    const calls = copies.map(({ storage, offset, size, texture }) =>
+      textureCopy(this.memory.materialise(storage), storage.offset + offset, size, texture),
+    );
+    return boundDispatch(dispatch, bindGroup, calls);
   }
 
   /** Encodes and submits dispatches, in one pass, or one pass each when profiling. */

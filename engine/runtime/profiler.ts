@@ -49,10 +49,10 @@ export class Profiler {
         const begin = { querySet: query, beginningOfPassWriteIndex: 2 * i };
         const end = { querySet: query, endOfPassWriteIndex: 2 * i + 1 };
         // Its copies are part of what a dispatch takes: the clock starts with a pass before them.
-        if (bound.copies.length > 0) encoder.beginComputePass({ timestampWrites: begin }).end();
-        for (const copy of bound.copies) encodeCopy(encoder, copy);
+        if (bound.copies) encoder.beginComputePass({ timestampWrites: begin }).end();
+        for (const copy of bound.copies ?? []) encodeCopy(encoder, copy);
         const pass = encoder.beginComputePass({
-          timestampWrites: bound.copies.length > 0 ? end : { ...begin, ...end },
+          timestampWrites: bound.copies ? end : { ...begin, ...end },
         });
         one(pass, bound);
         pass.end();

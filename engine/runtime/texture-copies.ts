@@ -22,29 +22,29 @@ export interface Staged {
   readonly copies: readonly Copy[];
 }
 
-/** A copy when the storage has its buffer. */
-export interface TextureCopy {
-  readonly buffer: GPUBuffer;
-  readonly offset: number;
-  readonly size: number;
-  readonly texture: GPUTexture;
-}
-
 const TEXEL = 16;
 
 const LINE = TEXTURE_WIDTH * TEXEL;
 
-/** Whole lines, then what is left of the last. */
-export function encodeCopy(encoder: GPUCommandEncoder, { buffer, offset, size, texture }: TextureCopy): void {
-  const lines = Math.floor(size / LINE);
-  const rest = (size % LINE) / TEXEL;
-  if (lines > 0) {
-    encoder.copyBufferToTexture({ buffer, offset, bytesPerRow: LINE }, { texture }, [TEXTURE_WIDTH, lines]);
-  }
-  if (rest > 0) {
-    const from = { buffer, offset: offset + lines * LINE };
-    encoder.copyBufferToTexture(from, { texture, origin: [0, lines] }, [rest, 1]);
-  }
+/** A copy when the storage has its buffer: the arguments of its native calls, made once. */
+export type TextureCopy = readonly Parameters<GPUCommandEncoder['copyBufferToTexture']>[];
+
+/**
+ * Whole lines, then what is left of the last. Where the buffer goes on far enough the last is copied whole: nobody reads
+ * what comes along, and it saves a native call of 2.6 µs (so-dlse: 223 → 133 calls a step).
+ */
+export function textureCopy(buffer: GPUBuffer, offset: number, size: number, texture: GPUTexture): TextureCopy {
+  const whole = Math.ceil(size / LINE);
+  const lines = offset + whole * LINE <= buffer.size ? whole : Math.floor(size / LINE);
+  const rest = (size - lines * LINE) / TEXEL;
+  const calls: Parameters<GPUCommandEncoder['copyBufferToTexture']>[] = [];
+  if (lines > 0) calls.push([{ buffer, offset, bytesPerRow: LINE }, { texture }, [TEXTURE_WIDTH, lines]]);
+  if (rest > 0) calls.push([{ buffer, offset: offset + lines * LINE }, { texture, origin: [0, lines] }, [rest, 1]]);
+  return calls;
+}
+
+export function encodeCopy(encoder: GPUCommandEncoder, copy: TextureCopy): void {
+  for (const [from, to, extent] of copy) encoder.copyBufferToTexture(from, to, extent);
 }
 
 interface Place {

@@ -4,7 +4,7 @@ import type { Dispatch } from '../../engine/runtime/lower.ts';
 import { Storage } from '../../engine/runtime/memory.ts';
 import { lifetimes } from '../../engine/runtime/plan.ts';
 import { parseInterface } from '../../engine/runtime/shader.ts';
-import { TextureCopies } from '../../engine/runtime/texture-copies.ts';
+import { encodeCopy, TextureCopies, textureCopy } from '../../engine/runtime/texture-copies.ts';
 import { Tensor as Made } from '../../engine/tensor.ts';
 import { requiresTextures, TEXTURE_WIDTH, type Via, vec4Input } from '../../kernels/common/vec4-input.ts';
 import { defineKernel, generated } from '../../kernels/kernel.ts';
@@ -221,4 +221,32 @@ describe('places', () => {
     }
     textures.dispose();
   });
+});
+
+it.each([
+  ['in one call where the buffer goes on to the end of the last line', 2 * 16 * TEXTURE_WIDTH, 1],
+  ['in two where it ends before', 16 * TEXTURE_WIDTH + 64, 2],
+])('copies a line and a half, %s', async (_, room, calls) => {
+  const [offset, size] = [16, 16 * TEXTURE_WIDTH + 48];
+  const { gpu } = device;
+  const values = Float32Array.from(samples((offset + room) / 4, 5));
+  const { COPY_SRC, COPY_DST, MAP_READ } = GPUBufferUsage;
+  const from = gpu.createBuffer({ size: values.byteLength, usage: COPY_SRC | COPY_DST });
+  const back = gpu.createBuffer({ size: 2 * 16 * TEXTURE_WIDTH, usage: COPY_DST | MAP_READ });
+  const texture = gpu.createTexture({
+    size: [TEXTURE_WIDTH, 2],
+    format: 'rgba32float',
+    usage: GPUTextureUsage.COPY_SRC | GPUTextureUsage.COPY_DST,
+  });
+  gpu.queue.writeBuffer(from, 0, values);
+  const copy = textureCopy(from, offset, size, texture);
+  expect(copy).toHaveLength(calls);
+  const encoder = gpu.createCommandEncoder();
+  encodeCopy(encoder, copy);
+  encoder.copyTextureToBuffer({ texture }, { buffer: back, bytesPerRow: 16 * TEXTURE_WIDTH }, [TEXTURE_WIDTH, 2]);
+  gpu.queue.submit([encoder.finish()]);
+  await device.wait(back.mapAsync(GPUMapMode.READ));
+  const found = new Float32Array(back.getMappedRange().slice(0, size));
+  expect(found).toEqual(values.subarray(offset / 4, (offset + size) / 4));
+  for (const one of [from, back, texture]) one.destroy();
 });

@@ -48,7 +48,7 @@ async function both(force: Record<string, string>, step: (device: Device) => () 
     const bound: number[] = [];
     const { submit } = device;
     device.submit = (list) => {
-      bound.push(...list.map((one) => one.copies.length));
+      bound.push(...list.map((one) => one.copies?.length ?? 0));
       submit.call(device, list);
     };
     const run = program(step(device), { device });
