@@ -50,7 +50,7 @@ fn rowAt(index: u32, walk: Walk) -> Row {
  * pixel gathers, tap by tap, the source pixel that the tap points at, so that one pipeline serves both. Transposed with
  * a stride s, the destination falls into s × s phases; in each, the taps that hit are every s-th, so that no product
  * with an inserted zero is computed (needs stride 1 or dilation 1). Channels are in vec4, padded with zeros, unless the
- * text says f32; weights are arranged in panels (arrange-weights.wgsl).
+ * text says f32; weights are arranged in panels (arrange-weights.wgsl), or come as they stand, of which panels = 0 tells.
  */
 export const gatherText = (
   reads?: Reads,
@@ -128,6 +128,8 @@ export const channelsFit = (p: Params): boolean =>
 
 const phasesOf = (p: Params, transposed: boolean): number => (transposed ? p.strideY * p.strideX : 1);
 
+const workOf = (p: Params): number => p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
+
 /** Which way a rung goes: the convolution, its input gradient, or the convolution with a pooling of 2 × 2 behind it. */
 export type Direction = 'forward' | 'transposed' | 'pooled';
 
@@ -171,8 +173,8 @@ export interface GatherRung {
   readonly shape: (tile: Constants) => { readonly rows: number; readonly columns: number };
   /** It takes few or odd channels as they are, and panels as wide as its tile. */
   readonly narrow?: true;
-  /** Its text reads the weights of a transposed convolution as they stand where it can (Channels.rows). */
-  readonly rows?: true;
+  /** Its text reads weights as they stand, too. */
+  readonly natural?: true;
   /** Rounds its operands to halves: their scales (kernels/half/half.ts) come first. */
   readonly half?: boolean;
 }
@@ -185,9 +187,16 @@ export interface Channels {
   readonly odd: boolean;
   /** The largest of each 2 × 2 is stored, and its place. */
   readonly pooled: boolean;
-  /** Weights come as they stand, [tap][destination channel][source channel]: no panels. */
+  /** Weights come as they stand, [tap][destination channel][source channel]: four of the source's are one vec4. */
   readonly rows: boolean;
 }
+
+/**
+ * Multiply-adds up to which weights are read as they stand: arranging them is a dispatch of 50 µs and more, and saves some
+ * 4 % of a product, whose loads then come line after line (llvmpipe: 64@56, batch 8, 20.0 ms and 21.0; 64@16, batch 2,
+ * 0.44 ms and 0.40).
+ */
+const NATURAL_WORK = 2 ** 27;
 
 /** The rung under the names of one of the three declarations. */
 export function gatherVariant(rung: GatherRung, direction: Direction): Variant<ConvParam> {
@@ -198,12 +207,9 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
     const [k, columns] = transposed ? [p.cout, p.cin] : [p.cin, p.cout];
     const few = rung.narrow && p.groups === 1 && k < 4;
     const panel = rung.narrow ? rung.shape(tile).columns : PANEL;
-    const channels = {
-      depth: few ? k : 0,
-      odd: columns % 4 !== 0,
-      pooled,
-      rows: rung.rows === true && transposed && p.groups === 1 && !few && k % 4 === 0,
-    };
+    const odd = columns % 4 !== 0;
+    const natural = tile.natural === 1;
+    const channels = { depth: few ? k : 0, odd, pooled, rows: natural && transposed };
     const to = pooled ? pooledSize(p) : transposed ? { h: p.h, w: p.w } : { h: p.oh, w: p.ow };
     return {
       k,
@@ -212,15 +218,16 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       panel,
       depth: few ? k : ceil4(k / p.groups),
       padSource: !few && k % 4 !== 0,
-      padTarget: !rung.narrow && channels.odd,
+      padTarget: !rung.narrow && odd,
       source: { matrices: 1, rows: p.batch * (transposed ? p.oh * p.ow : p.h * p.w), columns: k },
       target: { matrices: 1, rows: p.batch * to.h * to.w, columns },
       to,
       taps: p.kh * p.kw,
       panels: Math.ceil(columns / p.groups / panel),
-      // One panel as wide as the weights: they are arranged as they stand.
-      arranged:
-        channels.rows || (!transposed && !rung.half && p.groups === 1 && panel === columns && (few || k % 4 === 0)),
+      natural,
+      // One panel as wide as the weights is what they are.
+      asTheyStand:
+        natural || (!transposed && !rung.half && p.groups === 1 && panel === columns && (few || k % 4 === 0)),
     };
   };
   /** Source and arranged weights as the product binds them. */
@@ -258,13 +265,23 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       weight: viaFor(traits, 4 * panel * p.groups * panels * taps * depth, x),
     };
   };
+  /** Each with weights as they stand or arranged, whichever should be faster; the first of them with the other, too. */
+  const withWeights = (p: Params, tiles: readonly Constants[]): readonly Constants[] => {
+    const { k, columns, channels } = sizes(p, { columns: PANEL });
+    const few = channels.depth > 0;
+    const can = p.groups === 1 && (few || k % 4 === 0) && (rung.narrow && transposed ? !few : columns % 4 === 0);
+    if (!rung.natural || !can) return tiles;
+    // What is few columns in a lane is one load, arranged or not.
+    const best = Number((rung.narrow && transposed) || workOf(p) <= NATURAL_WORK);
+    return [best, 1 - best].flatMap((natural, i) => tiles.slice(0, i ? 1 : undefined).map((t) => ({ ...t, natural })));
+  };
   /** Those whose grid is within what WebGPU allows. */
   const tiles = (p: Params, traits: DeviceTraits) => {
     const columns = sizes(p).columns / p.groups;
     // Of the vec4 rung, whose tiles all have the same columns.
     const { src } = readsOf(p, traits, { columns: PANEL });
     const size = { pixels: pixels(p, direction), columns, count: count(p), k: depthOf(p), src };
-    return rung.tiles(size, traits).filter((tile) => grid(p, tile).x <= 65_535);
+    return withWeights(p, rung.tiles(size, traits)).filter((tile) => grid(p, tile).x <= 65_535);
   };
   return {
     name: rung.name,
@@ -279,23 +296,25 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       (!transposed || ((p.strideY === 1 || p.dilationY === 1) && (p.strideX === 1 || p.dilationX === 1))),
     suits: (p, traits) => {
       const { k, columns } = sizes(p, { columns: PANEL });
-      const products = p.batch * p.oh * p.ow * p.kh * p.kw * (p.cin / p.groups) * p.cout;
-      return rung.suits(products, traits, k / p.groups, columns / p.groups);
+      return rung.suits(workOf(p), traits, k / p.groups, columns / p.groups);
     },
     tiles,
     scratch: (p, tile) => {
-      const { k, columns, depth, padSource, padTarget, panel, source, target, taps, panels, arranged } = sizes(p, tile);
+      const { k, columns, depth, padSource, padTarget, panel, source, target, taps, panels, asTheyStand } = sizes(
+        p,
+        tile,
+      );
       return {
         ...(padSource && { srcPadded: 4 * source.rows * ceil4(k) }),
         ...(padTarget && { dstPadded: 4 * target.rows * ceil4(columns) }),
-        ...(!arranged && { arranged: 4 * panel * p.groups * panels * taps * depth }),
+        ...(!asTheyStand && { arranged: 4 * panel * p.groups * panels * taps * depth }),
         ...partBytes(splitOf(p, tile), target.rows * ceil4(columns)),
         ...(rung.half && scaleScratch(...operands(p))),
       };
     },
     passes: (p, tile, traits) => {
-      const { k, columns, channels, depth, padSource, padTarget, panel, source, target, to, taps, panels, arranged } =
-        sizes(p, tile);
+      const own = sizes(p, tile);
+      const { k, columns, channels, depth, padSource, padTarget, panel, source, target, to, taps, panels } = own;
       const [k4, columns4] = [ceil4(k), ceil4(columns)];
       const unit = channels.odd && !padTarget ? 1 : 4;
       const { x, y, z } = grid(p, tile);
@@ -305,7 +324,7 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       const inTile = split.parts === 1 && isSlopeOnly(p.activation);
       const passes: Pass[] = [];
       if (padSource) passes.push(repitch(src, 'srcPadded', { ...source, toRows: source.rows, toColumns: k4 }, traits));
-      if (!arranged) {
+      if (!own.asTheyStand) {
         const byFours = (p.cout / p.groups) % 4 === 0;
         passes.push({
           source: wgsl(import.meta.url, 'arrange-weights.wgsl'),
@@ -320,7 +339,7 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
         bind: {
           src: padSource ? 'srcPadded' : src,
           dst: split.parts > 1 ? 'partials' : whole,
-          weight: arranged ? 'weight' : 'arranged',
+          weight: own.asTheyStand ? 'weight' : 'arranged',
         },
         params: {
           ...packed(p),
@@ -332,7 +351,7 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
           dstC: unit === 1 ? columns : columns4 / 4,
           depth: channels.depth ? 1 : k4 / 4 / p.groups,
           columns: unit === 1 ? columns : columns4 / 4 / p.groups,
-          panels: panels + (rung.parts ? 65_536 * split.parts : 0),
+          panels: own.natural ? 0 : panels + (rung.parts ? 65_536 * split.parts : 0),
           transposed: Number(transposed),
           slope: inTile ? p.slope : 1,
         },

@@ -9,7 +9,7 @@ import {
   lines,
   rowStores,
 } from '../matmul/lane-tile.ts';
-import { type GatherRung, gatherText, gatherVariant, meetSource, type Reads } from './gather.ts';
+import { type Channels, type GatherRung, gatherText, gatherVariant, meetSource, type Reads } from './gather.ts';
 
 const store = `
 fn store(row: u32, column: u32, value: vec4f) {
@@ -37,8 +37,15 @@ const pooledStores = (rows: number): string =>
     return `store(subgroupBroadcast(row${w >> 1}.out, ${(4 * w) & 7}u), out, bestOfFour(${values}, params.slope));`;
   });
 
-function laneConvText(rows: number, reads: Reads, pooled: boolean): string {
+function laneConvText(rows: number, reads: Reads, { pooled, rows: turned }: Channels): string {
   const groups = rows / 8;
+  // Turned, a lane reads four k of each of its four columns, and has the columns of each k by naming components.
+  const rightOperand = turned
+    ? `${lines(4, '    ', (q) => `let w${q} = loadWeight(weightAt + own${q});`)}
+${lines(4, '    ', (q) => `let b${q} = vec4f(w0[${q}], w1[${q}], w2[${q}], w3[${q}]);`)}
+    weightAt++;`
+    : `${lines(4, '    ', (q) => `let b${q} = loadWeight(weightAt + ${q}u * pitch);`)}
+    weightAt += 4u * pitch;`;
   return `${requiresTextures(reads.src, reads.weight)}// ${pooled ? 'conv2dMaxPool: dst[window, c] = f(max over its four pixels of ' : 'conv2d and conv2dInputGradient: dst[pixel, c] = f('}Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
 // of 8 lanes per tile of ${rows} destination pixels × ${LANE_COLUMNS} channels; implicit GEMM, lanes hold pixels of the source.
 requires immediate_address_space;
@@ -56,7 +63,14 @@ fn main(@builtin(workgroup_id) wid: vec3u, @builtin(local_invocation_index) lane
   let group = walk.group;
   let column = wid.y * ${LANE_COLUMNS / 4}u + lane;
   let firstDepth = group * params.depth;
-  let panelAt = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${LANE_COLUMNS}u + lane;
+${
+  turned
+    ? lines(4, '  ', (q) => `let own${q} = (4u * min(column, params.columns - 1u) + ${q}u) * params.depth;`)
+    : `  let natural = params.panels == 0u;
+  let pitch = select(${LANE_COLUMNS / 4}u, params.columns, natural);
+  let panel = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${LANE_COLUMNS}u;
+  let panelAt = select(panel + lane, min(column, params.columns - 1u), natural);`
+}
 ${lines(groups, '  ', (g) => `let row${g} = rowAt(wid.x * ${rows}u + ${8 * g}u + lane, walk);`)}
 ${laneAccumulators(rows)}
   // Taps and channels in one loop: one within the other costs a tap of few channels as much again as its products (16 channels
@@ -77,14 +91,13 @@ ${lines(
       k = 0u;
       let offset = tap * walk.advance;
       let origin = walk.firstTap + tap * walk.tapStep;
-      weightAt = panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${LANE_COLUMNS}u;
+      weightAt = ${turned ? '' : 'panelAt + '}u32(origin.x * window.y + origin.y) * params.depth * 4u * ${turned ? 'params.columns' : 'pitch'};
 ${lines(groups, '      ', (g) => meetSource(g, 'offset'))}
       tap.y++;
       if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
     }
 ${lines(groups, '    ', (g) => `let a${g} = select(vec4f(0.0), loadSrc(at${g} + k), hit${g});`)}
-${lines(4, '    ', (q) => `let b${q} = loadWeight(weightAt + ${8 * q}u);`)}
-    weightAt += ${LANE_COLUMNS}u;
+${rightOperand}
     k++;
     ${laneStepByRow(rows)}
   }
@@ -107,11 +120,14 @@ const lanes: GatherRung = {
     const [best, other] = src === 'texture' ? [48, 24] : [24, 32];
     return (pixels <= 8 ? [8, 24, 32] : [best, other, 8]).map((rows) => ({ rows }));
   },
-  source: ({ rows }, { pooled }, reads) =>
-    generated(import.meta.url, `conv/lanes-${rows}-${reads.src}-${reads.weight}${pooled ? '-pooled' : ''}`, () =>
-      laneConvText(Number(rows), reads, pooled),
+  source: ({ rows }, channels, reads) =>
+    generated(
+      import.meta.url,
+      `conv/lanes-${rows}-${reads.src}-${reads.weight}${channels.pooled ? '-pooled' : channels.rows ? '-rows' : ''}`,
+      () => laneConvText(Number(rows), reads, channels),
     ),
   shape: ({ rows }) => ({ rows: Number(rows), columns: LANE_COLUMNS }),
+  natural: true,
 };
 
 export const laneConv2d = gatherVariant(lanes, 'forward');

@@ -10,7 +10,8 @@ const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 function narrowConvText(pixels: number, columns: number, { depth, odd, rows }: Channels, reads: Reads): string {
   const few = depth > 0;
   // Vectors of four columns of a step's weights (four k, or all there are), and the loads that bring them.
-  const vectors = ((few ? depth : 4) * columns) / 4;
+  const wide = columns / 4;
+  const vectors = (few ? depth : 4) * wide;
   const loads = Math.ceil((rows ? columns : vectors) / 8);
   const weightOf = (k: number, c: number): string => {
     if (rows) {
@@ -45,7 +46,7 @@ function narrowConvText(pixels: number, columns: number, { depth, odd, rows }: C
         }`,
   );
   const products = `${lines(pixels, '    ', source)}
-${lines(loads, '    ', (q) => `let b${q} = loadWeight(weightAt + ${rows ? `row${q}Weights` : `${8 * q}u`});`)}
+${lines(loads, '    ', (q) => `let b${q} = loadWeight(weightAt + ${rows ? `row${q}Weights` : `${(8 / wide) * q}u * pitch`});`)}
 ${step}`;
   // A tap has a step or two: nothing goes round within it.
   const tapLoops = `  var y = 0;
@@ -53,7 +54,7 @@ ${step}`;
     var x = 0;
     for (var kx = walk.firstTap.y; kx < window.y; kx += walk.tapStep.y) {
 ${lines(pixels, '      ', (g) => meetSource(g, 'vec2i(y, x)'))}
-      let weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${vectors}u;
+      let weightAt = panelAt + u32(ky * window.y + kx) * params.depth * ${few ? depth : 4}u * pitch;
 ${products}
       x += walk.advance.y;
     }
@@ -70,13 +71,13 @@ ${products}
       k = 0u;
       let offset = tap * walk.advance;
       let origin = walk.firstTap + tap * walk.tapStep;
-      weightAt = ${rows ? 'u32(origin.x * window.y + origin.y) * channels * params.depth' : `panelAt + u32(origin.x * window.y + origin.y) * params.depth * ${vectors}u`};
+      weightAt = ${rows ? 'u32(origin.x * window.y + origin.y) * channels * params.depth' : 'panelAt + u32(origin.x * window.y + origin.y) * params.depth * 4u * pitch'};
 ${lines(pixels, '      ', (g) => meetSource(g, 'offset'))}
       tap.y++;
       if (tap.y == taps.y) { tap = vec2i(tap.x + 1, 0); }
     }
 ${products}
-    weightAt += ${rows ? 1 : vectors}u;
+    weightAt += ${rows ? '1u' : '4u * pitch'};
     k++;
   }`;
   return `${few ? requiresTextures(reads.weight) : requiresTextures(reads.src, reads.weight)}// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
@@ -109,7 +110,10 @@ ${
     ? `  // The lanes hold channels of the destination, four of the source each.
   let channels = ${odd ? 'params.columns' : '4u * params.columns'};
 ${lines(loads, '  ', (q) => `let row${q}Weights = min(wid.y * ${columns}u + ${8 * q}u + lane, channels - 1u) * params.depth;`)}`
-    : `  let panelAt = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${vectors}u + lane;`
+    : `  let natural = params.panels == 0u;
+  let pitch = select(${wide}u, params.columns, natural);
+  let panel = (group * params.panels + wid.y) * u32(window.x * window.y) * params.depth * ${vectors}u;
+  let panelAt = select(panel, min(wid.y * ${wide}u, params.columns - 1u), natural) + lane / ${wide}u * pitch + lane % ${wide}u;`
 }
 ${lines(pixels, '  ', (g) => `let row${g} = rowAt(wid.x * ${8 * pixels}u + ${8 * g}u + lane, walk);`)}
 ${lines(pixels, '  ', (g) =>
@@ -168,7 +172,7 @@ const narrow: GatherRung = {
     ),
   shape: ({ pixels, columns }) => ({ rows: 8 * Number(pixels), columns: Number(columns) }),
   narrow: true,
-  rows: true,
+  natural: true,
 };
 
 export const narrowConv2d = gatherVariant(narrow, 'forward');

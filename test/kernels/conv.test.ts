@@ -182,9 +182,13 @@ describe('every tile of the narrow and lanes rungs', () => {
     { x: [2, 9, 7, 5], w: [3, 3, 5, 3], options: { padding: 1 } },
     { x: [1, 13, 11, 2], w: [4, 4, 2, 33], options: { stride: 2, padding: 1 } },
     { x: [1, 10, 9, 12], w: [3, 3, 12, 18], options: { padding: 1 } },
-    // Weights of the input gradient as they stand: odd channels, and more than a tile has.
+    // Weights as they stand: odd channels of the input gradient, more than a tile has, and so many that they are arranged
+    // where the pixels are more than a few tiles.
     { x: [2, 7, 9, 5], w: [3, 2, 5, 8], options: { padding: 1, stride: 2 } },
     { x: [1, 9, 8, 36], w: [3, 3, 36, 12], options: { padding: 1 } },
+    { x: [2, 8, 7, 12], w: [4, 4, 12, 44], options: { padding: 1, stride: 2 } },
+    { x: [2, 9, 10, 2], w: [3, 3, 2, 40], options: { padding: 1 } },
+    { x: [1, 9, 8, 8], w: [1, 3, 8, 132], options: { padding: 1 } },
   ];
   it.each(shapes)('%j', async ({ x, w, options }) => {
     for (const kernel of kernels) {
