@@ -154,8 +154,12 @@ export interface GatherSize {
   readonly columns: number;
   readonly count: number;
   readonly k: number;
-  /** How the source is read. */
+  /** How the source is read in vec4. */
   readonly src: Via;
+  /** Channels of a source pixel. */
+  readonly depth: number;
+  /** Multiply-adds. */
+  readonly work: number;
 }
 
 /** What a rung of the gather kernels says of itself. */
@@ -181,8 +185,10 @@ export interface GatherRung {
 
 /** Channels of one group as a narrow rung meets them. */
 export interface Channels {
-  /** 1, 2 or 3: so many numbers; 0: vec4, padded where need be. */
+  /** 1, 2 or 3: so many numbers; 0: in vec4, padded where need be. */
   readonly depth: number;
+  /** Of so few, each pixel's come in a vec4 all the same. */
+  readonly padded: boolean;
   /** Of the destination: not a multiple of 4, so they are stored one by one. */
   readonly odd: boolean;
   /** The largest of each 2 × 2 is stored, and its place. */
@@ -209,7 +215,8 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
     const panel = rung.narrow ? rung.shape(tile).columns : PANEL;
     const odd = columns % 4 !== 0;
     const natural = tile.natural === 1;
-    const channels = { depth: few ? k : 0, odd, pooled, rows: natural && transposed };
+    const padded = few === true && tile.padded === 1;
+    const channels = { depth: few ? k : 0, padded, odd, pooled, rows: natural && transposed };
     const to = pooled ? pooledSize(p) : transposed ? { h: p.h, w: p.w } : { h: p.oh, w: p.ow };
     return {
       k,
@@ -217,7 +224,7 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
       channels,
       panel,
       depth: few ? k : ceil4(k / p.groups),
-      padSource: !few && k % 4 !== 0,
+      padSource: k % 4 !== 0 && (!few || padded),
       padTarget: !rung.narrow && odd,
       source: { matrices: 1, rows: p.batch * (transposed ? p.oh * p.ow : p.h * p.w), columns: k },
       target: { matrices: 1, rows: p.batch * to.h * to.w, columns },
@@ -280,7 +287,10 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
     const columns = sizes(p).columns / p.groups;
     // Of the vec4 rung, whose tiles all have the same columns.
     const { src } = readsOf(p, traits, { columns: PANEL });
-    const size = { pixels: pixels(p, direction), columns, count: count(p), k: depthOf(p), src };
+    const size = {
+      ...{ pixels: pixels(p, direction), columns, count: count(p), k: depthOf(p), src },
+      ...{ depth: sizes(p).k / p.groups, work: workOf(p) },
+    };
     return withWeights(p, rung.tiles(size, traits)).filter((tile) => grid(p, tile).x <= 65_535);
   };
   return {
@@ -345,7 +355,7 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
           ...packed(p),
           srcH: transposed ? p.oh : p.h,
           srcW: transposed ? p.ow : p.w,
-          srcC: channels.depth || k4 / 4,
+          srcC: (!channels.padded && channels.depth) || k4 / 4,
           dstH: to.h,
           dstW: to.w,
           dstC: unit === 1 ? columns : columns4 / 4,

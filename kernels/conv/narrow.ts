@@ -7,8 +7,9 @@ import { type Channels, type GatherRung, gatherText, gatherVariant, meetSource, 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** `pixels` by eights × `columns`; see the text's own first lines. */
-function narrowConvText(pixels: number, columns: number, { depth, odd, rows }: Channels, reads: Reads): string {
+function narrowConvText(pixels: number, columns: number, { depth, padded, odd, rows }: Channels, reads: Reads): string {
   const few = depth > 0;
+  const single = few && !padded;
   // Vectors of four columns of a step's weights (four k, or all there are), and the loads that bring them.
   const wide = columns / 4;
   const vectors = (few ? depth : 4) * wide;
@@ -22,15 +23,15 @@ function narrowConvText(pixels: number, columns: number, { depth, odd, rows }: C
     return `subgroupBroadcast(b${j >> 3}, ${j & 7}u)`;
   };
   const source = (g: number): string =>
-    few
+    single
       ? range(depth)
           .map((k) => `let a${g}_${k} = select(0.0, src[at${g} + ${k}u], hit${g});`)
           .join(' ')
-      : `let a${g} = select(vec4f(0.0), loadSrc(at${g} + k), hit${g});`;
+      : `let a${g} = select(vec4f(0.0), loadSrc(at${g}${few ? '' : ' + k'}), hit${g});`;
   const product = (g: number, c: number): string =>
     few
       ? `c${g}_${c} = c${g}_${c}${range(depth)
-          .map((k) => ` + a${g}_${k} * w${k}`)
+          .map((k) => ` + a${g}${single ? '_' : '.'}${single ? k : 'xyz'[k]} * w${k}`)
           .join('')};`
       : `c${g}_${c} = multiplyAdd(c${g}_${c}, a${g}, w0, w1, w2, w3);`;
   const step = lines(
@@ -80,13 +81,13 @@ ${products}
     weightAt += ${rows ? '1u' : '4u * pitch'};
     k++;
   }`;
-  return `${few ? requiresTextures(reads.weight) : requiresTextures(reads.src, reads.weight)}// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
+  return `${single ? requiresTextures(reads.weight) : requiresTextures(reads.src, reads.weight)}// conv2d and conv2dInputGradient: dst[pixel, c] = f(Σ_{tap, k} src[pixel of tap, k] · weight[tap][k][c] + bias[c]), one subgroup
 // of 8 lanes per tile of ${8 * pixels} destination pixels × ${columns} channels. Here the lanes hold pixels, their own results among them,
 // and weights reach them by broadcast: few destination channels leave no lane idle, as the columns of \`lanes\` would.
-// ${few ? `The ${depth} source channels are read one by one` : 'Source channels come in vec4'}; ${odd ? 'results are stored one by one' : 'results are stored in vec4'}.
+// ${single ? `The ${depth} source channels are read one by one` : few ? `The ${depth} source channels come in a vec4` : 'Source channels come in vec4'}; ${odd ? 'results are stored one by one' : 'results are stored in vec4'}.
 requires immediate_address_space;
 enable subgroups;
-${gatherText(reads, few ? 'f32' : 'vec4f', odd ? 'f32' : 'vec4f')}
+${gatherText(reads, single ? 'f32' : 'vec4f', odd ? 'f32' : 'vec4f')}
 fn store(row: u32, group: u32, column: u32, value: vec4f) {
   if (row == NOWHERE) { return; }
   let result = activated(value);
@@ -149,6 +150,12 @@ const TILES = [
   { columns: 32, pixels: 4 },
 ] as const;
 
+/**
+ * Multiply-adds from which two or three channels are padded to a vec4: one load from a texture takes half the time of three from
+ * a buffer, and pays for the dispatch that pads (3 → 16, 7 × 7 to 64 × 64: 0.79 ms and 0.61; 4 × 4 to 32 × 32: 0.24 and 0.41).
+ */
+const PADDED_WORK = 2 ** 22;
+
 const narrow: GatherRung = {
   name: 'narrow',
   adds: 'pixels in the lanes and weights by broadcast, 4 to 32 channels wide: for the first and last layers',
@@ -159,15 +166,18 @@ const narrow: GatherRung = {
     // Three channels padded to four, read from a texture, are faster in `lanes` where its columns are full (3 → 64@112: 10.0
     // ms instead of 13.9).
     (columns <= 16 || (depth < 4 && !(traits.textures && columns >= LANE_COLUMNS))),
-  tiles: ({ columns }) => {
+  tiles: ({ columns, depth, src, work }) => {
     const fitting = TILES.findIndex((tile) => tile.columns >= columns);
     const best = TILES[fitting < 0 ? TILES.length - 1 : fitting];
-    return [best, ...TILES.filter((tile) => tile !== best && tile.columns < 2 * columns)];
+    const tiles = [best, ...TILES.filter((tile) => tile !== best && tile.columns < 2 * columns)];
+    if ((depth !== 2 && depth !== 3) || best.columns > 16) return tiles;
+    const padded = { ...best, padded: 1 };
+    return src === 'texture' && work >= PADDED_WORK ? [padded, ...tiles] : [...tiles, padded];
   },
   source: ({ pixels, columns }, channels, reads) =>
     generated(
       import.meta.url,
-      `conv/narrow-${8 * Number(pixels)}x${columns}-${channels.depth}${channels.odd}${channels.rows ? '-rows' : ''}-${reads.src}-${reads.weight}`,
+      `conv/narrow-${8 * Number(pixels)}x${columns}-${channels.depth}${channels.padded ? 'padded' : ''}${channels.odd}${channels.rows ? '-rows' : ''}-${reads.src}-${reads.weight}`,
       () => narrowConvText(Number(pixels), Number(columns), channels, reads),
     ),
   shape: ({ pixels, columns }) => ({ rows: 8 * Number(pixels), columns: Number(columns) }),

@@ -189,6 +189,9 @@ describe('every tile of the narrow and lanes rungs', () => {
     { x: [2, 8, 7, 12], w: [4, 4, 12, 44], options: { padding: 1, stride: 2 } },
     { x: [2, 9, 10, 2], w: [3, 3, 2, 40], options: { padding: 1 } },
     { x: [1, 9, 8, 8], w: [1, 3, 8, 132], options: { padding: 1 } },
+    // Three channels, padded and not, of either end.
+    { x: [2, 9, 10, 3], w: [5, 4, 3, 17], options: { padding: 2 } },
+    { x: [2, 9, 10, 20], w: [3, 3, 20, 3], options: { padding: 1, stride: 2 } },
   ];
   it.each(shapes)('%j', async ({ x, w, options }) => {
     for (const kernel of kernels) {
