@@ -220,6 +220,14 @@ export const cases: readonly Case[] = [
     },
   },
   {
+    title: 'instance norm + ReLU 2×16×16×64',
+    kernels: ['norm', 'normBackward'],
+    make: () => {
+      const x = normal(2, 16, 16, 64);
+      return () => back(k.instanceNorm(x, { activation: 'relu' }));
+    },
+  },
+  {
     title: 'batch norm + ReLU + max pool 2×2 8×56×56×64',
     kernels: ['normMaxPool', 'normMaxPoolGradientSums', 'normMaxPoolGradient'],
     make: () => {

@@ -23,6 +23,7 @@ export const switches: readonly Switch[] = [
   { variable: 'PROGRAM', off: '0', work: 'CycleGAN step 64×64' },
   { variable: 'REUSE', off: '0', work: 'CycleGAN step 64×64' },
   { variable: 'GROUP', off: '0', work: 'CycleGAN step 64×64' },
+  { variable: 'FUSE_NORM', off: '0', work: 'CycleGAN step 64×64', softwareOnly: true },
   { variable: 'BATCH_PASSES', off: '0', work: 'CycleGAN step 64×64' },
   { variable: 'CHAINS', off: '0', work: 'GELU by its formula, 4M numbers' },
   { variable: 'FOLD', off: '0', work: 'so-dlse inference, 8 pictures' },

@@ -8,7 +8,7 @@ import { ConfigError, ShapeError } from '../errors.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
 import { type Conv2dOptions, type ConvAttributes, conv2d, conv2dOp, convAttributes, geometry } from './conv.ts';
 import { noEpilogue } from './epilogue.ts';
-import { apply, defineOp } from './op.ts';
+import { apply, defineOp, hasSuited } from './op.ts';
 import { maxPool2d } from './pool.ts';
 
 /** Of the pooling behind the convolution; [batch, oh, ow, cout] is what the convolution makes. */
@@ -82,13 +82,6 @@ export const conv2dMaxPoolOp = defineOp<ConvAttributes>({
     return own ? [gradients[0], ...own] : gradients;
   },
 });
-
-/** Whether a rung beats the kernels that it replaces, rather than none. */
-const hasSuited = <B extends string, P extends string>(
-  { variants }: Kernel<B, P>,
-  params: Readonly<Record<P, number>>,
-  { device: { traits } }: Tensor,
-): boolean => variants.some((v) => v.suits?.(params, traits) && (v.supports?.(params, traits) ?? true));
 
 /**
  * f(maxPool2d(conv2d(x))), windows of kernelSize × kernelSize side by side, f none, relu or leakyRelu: x [batch, h, w, cin],

@@ -1,14 +1,17 @@
 import {
   normApplyKernel,
+  normBackwardKernel,
   normGradientKernel,
   normGradientSumsKernel,
+  normKernel,
   normStatisticsKernel,
   normVectorGradientsKernel,
   runningStatisticsKernel,
 } from '../../kernels/norm/norm.ts';
 import { ShapeError } from '../errors.ts';
+import { platform } from '../platform.ts';
 import { formatShape, type Shape, sizeOf, Tensor } from '../tensor.ts';
-import { apply, defineOp } from './op.ts';
+import { apply, defineOp, hasSuited } from './op.ts';
 
 /** f after the norm: none, ReLU, or leaky ReLU with its slope. */
 interface Activated {
@@ -77,34 +80,53 @@ export const flagsOf = (a: NormAttributes) => ({
   fixed: Number(a.fixed !== undefined),
 });
 
+interface Statistics {
+  readonly mean: Tensor;
+  readonly variance: Tensor;
+  readonly rstd: Tensor;
+}
+
+/** Room for the statistics of x. */
+function emptyStatistics({ device, shape }: Tensor, per: NormAttributes['per']): Statistics {
+  const { groups, channels } = viewOf(shape, per);
+  const empty = (what: string): Tensor => Tensor.empty([groups, channels], { device, label: `norm ${what}` });
+  return { mean: empty('mean'), variance: empty('variance'), rstd: empty('rstd') };
+}
+
+const storagesOf = ({ mean, variance, rstd }: Statistics) => ({
+  mean: mean.storage,
+  variance: variance.storage,
+  rstd: rstd.storage,
+});
+
+/** Moves the running statistics, where there are some. */
+function moveRunning(x: Tensor, { mean, variance }: Statistics, { running, per }: NormAttributes): void {
+  if (!running) return;
+  const { rows, channels } = viewOf(x.shape, per);
+  x.device.run(
+    runningStatisticsKernel,
+    {
+      mean: mean.storage,
+      variance: variance.storage,
+      runningMean: running.mean.storage,
+      runningVar: running.variance.storage,
+    },
+    { channels, momentum: running.momentum, unbias: rows / Math.max(1, rows - 1) },
+  );
+}
+
 /** The statistics to normalise by: those given (`rstd` is then their variance), or the batch's, which move the running ones. */
 export function statisticsOf(x: Tensor, a: NormAttributes): { readonly mean: Tensor; readonly rstd: Tensor } {
   if (a.fixed) return { mean: a.fixed.mean, rstd: a.fixed.variance };
-  const { device } = x;
+  const found = emptyStatistics(x, a.per);
   const view = viewOf(x.shape, a.per);
-  const [mean, rstd, variance] = ['mean', 'rstd', 'variance'].map((what) =>
-    Tensor.empty([view.groups, view.channels], { device, label: `norm ${what}` }),
-  );
-  device.run(
-    normStatisticsKernel,
-    { x: x.storage, mean: mean.storage, variance: variance.storage, rstd: rstd.storage },
-    { ...view, eps: a.eps },
-  );
-  if (a.running) {
-    const { running } = a;
-    device.run(
-      runningStatisticsKernel,
-      {
-        mean: mean.storage,
-        variance: variance.storage,
-        runningMean: running.mean.storage,
-        runningVar: running.variance.storage,
-      },
-      { channels: view.channels, momentum: running.momentum, unbias: view.rows / Math.max(1, view.rows - 1) },
-    );
-  }
-  return { mean, rstd };
+  x.device.run(normStatisticsKernel, { x: x.storage, ...storagesOf(found) }, { ...view, eps: a.eps });
+  moveRunning(x, found, a);
+  return found;
 }
+
+/** Whether statistics and what is made of them, or the sums of a gradient and the gradient, are one kernel (`FUSE_NORM=0`: two). */
+const fusesNorm = (): boolean => platform().env('FUSE_NORM') !== '0';
 
 /** Gradients of weight and bias from the two sums of the backward pass. */
 export function vectorGradients(
@@ -151,20 +173,21 @@ export const normOp = defineOp<NormAttributes>({
     const { device } = x;
     const { weight, bias, residual } = operands(inputs, a);
     const view = viewOf(x.shape, a.per);
-    const { mean, rstd } = statisticsOf(x, a);
-    device.run(
-      normApplyKernel,
-      {
-        x: x.storage,
-        mean: mean.storage,
-        rstd: rstd.storage,
-        weight: weight?.storage,
-        bias: bias?.storage,
-        residual: residual?.storage,
-        y: y.storage,
-      },
-      { ...view, ...flagsOf(a), added: Number(a.added), eps: a.eps, slope: a.slope },
-    );
+    const params = { ...view, ...flagsOf(a), added: Number(a.added), eps: a.eps, slope: a.slope };
+    const others = { weight: weight?.storage, bias: bias?.storage, residual: residual?.storage, y: y.storage };
+    const run = (): { readonly mean: Tensor; readonly rstd: Tensor } => {
+      if (a.fixed || !fusesNorm() || !hasSuited(normKernel, params, x)) {
+        const given = statisticsOf(x, a);
+        const buffers = { x: x.storage, mean: given.mean.storage, rstd: given.rstd.storage, ...others };
+        device.run(normApplyKernel, buffers, params);
+        return given;
+      }
+      const found = emptyStatistics(x, a.per);
+      device.run(normKernel, { x: x.storage, ...storagesOf(found), ...others }, params);
+      moveRunning(x, found, a);
+      return found;
+    };
+    const { mean, rstd } = run();
     return [x, mean, rstd, ...(weight ? [weight] : []), ...(bias ? [bias] : [])];
   },
   backward: (gradient, [x, mean, rstd, ...vectors], a, { needs, inputShapes }) => {
@@ -182,17 +205,19 @@ export const normOp = defineOp<NormAttributes>({
     };
     const params = { ...view, ...flagsOf(a), eps: a.eps, slope: a.slope };
     const vectorsNeeded = needs.slice(1, 1 + vectors.length).some(Boolean);
-    let sums: Tensor | undefined;
-    if (!a.fixed || vectorsNeeded) {
-      sums = Tensor.empty([2, view.groups, view.channels], { device, label: 'norm gradient sums' });
-      device.run(normGradientSumsKernel, { ...buffers, sums: sums.storage }, params);
+    const sums =
+      !a.fixed || vectorsNeeded
+        ? Tensor.empty([2, view.groups, view.channels], { device, label: 'norm gradient sums' })
+        : undefined;
+    const dx = needs[0] ? Tensor.empty(x.shape, { device, label: 'norm gradient' }) : undefined;
+    if (sums && dx && !a.fixed && fusesNorm() && hasSuited(normBackwardKernel, params, x)) {
+      device.run(normBackwardKernel, { ...buffers, sums: sums.storage, dx: dx.storage }, params);
+    } else {
+      if (sums) device.run(normGradientSumsKernel, { ...buffers, sums: sums.storage }, params);
+      if (dx) device.run(normGradientKernel, { ...buffers, sums: sums?.storage, dx: dx.storage }, params);
     }
     const results: (Tensor | undefined)[] = inputShapes.map(() => undefined);
-    if (needs[0]) {
-      const dx = Tensor.empty(x.shape, { device, label: 'norm gradient' });
-      device.run(normGradientKernel, { ...buffers, sums: sums?.storage, dx: dx.storage }, params);
-      results[0] = dx;
-    }
+    results[0] = dx;
     if (vectorsNeeded && sums) {
       const { weight: dWeight, bias: dBias } = vectorGradients(sums, view);
       if (a.weighted) results[1] = dWeight;

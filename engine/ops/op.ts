@@ -1,3 +1,4 @@
+import type { Kernel } from '../../kernels/kernel.ts';
 import { DeviceError, ShapeError } from '../errors.ts';
 import { gradEnabled, tapeNode } from '../tape.ts';
 import { type DType, formatShape, type Shape, Tensor } from '../tensor.ts';
@@ -48,6 +49,13 @@ export function defineOp<A>(op: NondifferentiableOp<A>): NondifferentiableOp<A>;
 export function defineOp<A>(op: Op<A>): Op<A> {
   return op;
 }
+
+/** Whether a rung beats the kernels that it replaces, rather than none. */
+export const hasSuited = <B extends string, P extends string>(
+  { variants }: Kernel<B, P>,
+  params: Readonly<Record<P, number>>,
+  { device: { traits } }: Tensor,
+): boolean => variants.some((v) => v.suits?.(params, traits) && (v.supports?.(params, traits) ?? true));
 
 /** Runs an op on its inputs and puts it on the tape when an input wants a gradient. */
 export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): Tensor {

@@ -1,7 +1,5 @@
-// What the norm kernels share: x̂ = (x − mean) · rstd, v = x̂ · weight + bias, and the activation f(v) with slope `slope`
-// below zero (0 ReLU, 1 none). The text around it has eps and slope in its Params.
-const WEIGHT = false;
-const BIAS = false;
+// What norm kernels share that are given the statistics.
+// #include "normalised.wgsl"
 const FIXED = false; // running statistics, which do not depend on x: rstd holds their variance
 
 @group(0) @binding(0) var<storage, read> x: array<Value>;
@@ -10,8 +8,6 @@ const FIXED = false; // running statistics, which do not depend on x: rstd holds
 @group(0) @binding(3) var<storage, read> weight: array<Value>;
 @group(0) @binding(4) var<storage, read> bias: array<Value>;
 
-struct Affine { mean: Value, rstd: Value, weight: Value, bias: Value }
-
 /** Of channel `c`; `statistic` counts on over the groups. */
 fn affineOf(statistic: u32, c: u32) -> Affine {
   var a = Affine(mean[statistic], rstd[statistic], Value(1.0), Value(0.0));
@@ -19,21 +15,4 @@ fn affineOf(statistic: u32, c: u32) -> Affine {
   if (WEIGHT) { a.weight = weight[c]; }
   if (BIAS) { a.bias = bias[c]; }
   return a;
-}
-
-fn normalised(v: Value, a: Affine) -> Value { return (v - a.mean) * a.rstd; }
-
-/** Before the activation, of x̂. */
-fn shifted(n: Value, a: Affine) -> Value {
-  var v = n;
-  if (WEIGHT) { v *= a.weight; }
-  if (BIAS) { v += a.bias; }
-  return v;
-}
-
-fn activated(v: Value) -> Value { return select(params.slope * v, v, v > Value(0.0)); }
-
-/** ∂L/∂v from ∂L/∂f(v). */
-fn throughActivation(gradient: Value, v: Value) -> Value {
-  return select(params.slope * gradient, gradient, v > Value(0.0));
 }

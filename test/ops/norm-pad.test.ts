@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   add,
   backward,
@@ -11,12 +11,14 @@ import {
   program,
   reflectionPad2d,
   relu,
+  sizeOf,
   sum,
   type Tensor,
   tensor,
   zeroPad2d,
   zeros,
 } from '../../engine/node.ts';
+import { hasLanes } from '../../kernels/common/lanes.ts';
 import { normStatisticsKernel } from '../../kernels/norm/norm.ts';
 import { expectClose } from '../expect-close.ts';
 import { gradCheck, input, samples } from '../gradcheck.ts';
@@ -130,8 +132,9 @@ describe('norm', () => {
     const shape = [groups, rows, 1, channels];
     const values = samples(groups * rows * channels, 3);
     const seed = samples(groups * rows * channels, 4);
-    const run = async (variant: string | undefined): Promise<Float32Array[]> => {
+    const run = async (variant: string | undefined, whole = false): Promise<Float32Array[]> => {
       device.tuner.force('*', variant);
+      vi.stubEnv('FUSE_NORM', whole ? '1' : '0');
       const x = tensor(values, shape, { requiresGrad: true });
       const weight = tensor(samples(channels, 8), [channels], { requiresGrad: true });
       const y = instanceNorm(x, { weight, activation: 'leakyRelu', negativeSlope: 0.2 });
@@ -139,13 +142,36 @@ describe('norm', () => {
       return Promise.all([y, x.grad as Tensor, weight.grad as Tensor].map((t) => t.floats()));
     };
     const naive = await run('naive');
-    for (const variant of ['chunks', 'chunks-vec4', 'chunks-tree', 'lanes', 'vec4', 'rows']) {
-      const found = await run(variant);
+    const expectNaive = (found: readonly Float32Array[], variant: string): void => {
       for (const [i, label] of ['y', 'dx', 'dweight'].entries()) {
         expectClose(found[i], naive[i], { atol: 2e-5, rtol: 2e-5, label: `${variant} ${label}` });
       }
+    };
+    for (const variant of ['chunks', 'chunks-vec4', 'chunks-tree', 'vec4', 'rows']) {
+      expectNaive(await run(variant), variant);
     }
+    const lanes = await run('lanes');
+    expectNaive(lanes, 'lanes');
+    // Where the two run as one, naively to the bit as apart, and in lanes likewise.
+    expect(await run('naive', true)).toEqual(naive);
+    if (hasLanes(device.traits)) expect(await run('lanes', true)).toEqual(lanes);
+    vi.unstubAllEnvs();
     device.tuner.force('*', undefined);
+  });
+
+  it('runs as one kernel each way where it is small, FUSE_NORM=0 as two', async () => {
+    if (!hasLanes(device.traits)) return;
+    const kernels = async (shape: number[], fuse: string): Promise<string[]> => {
+      vi.stubEnv('FUSE_NORM', fuse);
+      const x = tensor(samples(sizeOf(shape)), shape, { requiresGrad: true });
+      const entries = await device.profile(() => backward(sum(instanceNorm(x, { activation: 'relu' }))));
+      vi.unstubAllEnvs();
+      return entries.map(({ kernel }) => kernel).filter((name) => name.startsWith('norm'));
+    };
+    const two = ['normStatistics', 'normApply', 'normGradientSums', 'normGradient'];
+    expect(await kernels([2, 8, 8, 64], '1')).toEqual(['norm', 'normBackward']);
+    expect(await kernels([2, 8, 8, 64], '0')).toEqual(two);
+    expect(await kernels([2, 64, 64, 32], '1')).toEqual(two);
   });
 
   it('moves running statistics at every replay of a program', async () => {
