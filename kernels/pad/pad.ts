@@ -40,10 +40,9 @@ const rungs = (file: string, of: (p: Params) => { lines: number; elements: numbe
     { name: 'vec4', adds: 'four channels per invocation', supports: byFours, passes: (p) => passes(p, 4, 1) },
     {
       name: 'lines',
-      adds: 'one vec4 in several lines: what stands for its column is worked out once for all',
-      supports: byFours,
+      adds: 'the same in several lines: what stands for its column is worked out once for all',
       suits: (_p, { family }) => family === 'lanes',
-      passes: (p) => passes(p, 4, 16),
+      passes: (p) => passes(p, byFours(p) ? 4 : 1, 16),
     },
   ];
 };

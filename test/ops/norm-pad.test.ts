@@ -200,6 +200,28 @@ describe('norm', () => {
   });
 });
 
+it.each([3, 8])('every rung pads %i channels the same, both ways', async (channels) => {
+  const shape = [2, 9, 7, channels];
+  const run = async (variant: string | undefined): Promise<Float32Array[]> => {
+    for (const kernel of ['pad2d', 'pad2dGradient']) device.tuner.force(kernel, variant);
+    const found: Float32Array[] = [];
+    for (const pad of [reflectionPad2d, zeroPad2d]) {
+      const x = tensor(samples(sizeOf(shape), 3), shape, { requiresGrad: true });
+      const y = pad(x, { top: 3, bottom: 2, left: 0, right: 5 });
+      backward(y, tensor(samples(y.size, 4), y.shape));
+      found.push(await y.floats(), await (x.grad as Tensor).floats());
+    }
+    return found;
+  };
+  const naive = await run('naive');
+  for (const variant of channels % 4 === 0 ? ['vec4', 'lines'] : ['lines']) {
+    for (const [i, values] of (await run(variant)).entries()) {
+      expectClose(values, naive[i], { atol: 0, rtol: 3e-7, label: variant });
+    }
+  }
+  await run(undefined);
+});
+
 it('pads more lines than a dispatch has workgroups side by side', async () => {
   const batch = 40_000;
   const x = tensor(samples(batch * 4, 3), [batch, 2, 2, 1], { requiresGrad: true });
