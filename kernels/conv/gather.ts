@@ -278,7 +278,7 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
     const few = channels.depth > 0;
     const can = p.groups === 1 && (few || k % 4 === 0) && (rung.narrow && transposed ? !few : columns % 4 === 0);
     if (!rung.natural || !can) return tiles;
-    // What is few columns in a lane is one load, arranged or not.
+    // Turned, and of few columns, a lane's weights are one load either way.
     const best = Number((rung.narrow && transposed) || workOf(p) <= NATURAL_WORK);
     return [best, 1 - best].flatMap((natural, i) => tiles.slice(0, i ? 1 : undefined).map((t) => ({ ...t, natural })));
   };
