@@ -93,6 +93,8 @@ describe('textures change no bit of', () => {
     ['narrow', { batch: 1, h: 60, w: 61, cin: 32, cout: 3, window: 7, stride: 1, padding: 3 }],
     ['narrow', { batch: 1, h: 60, w: 61, cin: 32, cout: 6, window: 7, stride: 1, padding: 3 }],
     ['narrow', { batch: 2, h: 60, w: 61, cin: 3, cout: 20, window: 5, stride: 2, padding: 2 }],
+    // Three channels: padded to a vec4 in a texture, one by one from a buffer.
+    ['narrow', { batch: 2, h: 60, w: 61, cin: 3, cout: 16, window: 5, stride: 1, padding: 2 }],
     ['lanes', { batch: 2, h: 20, w: 22, cin: 64, cout: 68, window: 3, stride: 1, padding: 1 }],
     ['lanes', { batch: 1, h: 41, w: 40, cin: 32, cout: 100, window: 4, stride: 2, padding: 1 }],
     // 144 rows of a weight gradient: tiles of 48 from textures and of 32 from buffers; lines of pairs and of fours.
