@@ -71,7 +71,7 @@ export function hostSection(host: HostCosts | undefined): string[] {
   if (!host) return [];
   return [
     '## What the host pays',
-    'The native calls of a dispatch, microseconds each, in loops of 1000; the last line is the driver’s recording, per dispatch. What a replayed step pays for each dispatch, with its encoder, pass and submit, stands with the training steps.',
+    'The native calls of a dispatch, microseconds each, in loops of 1000; “finish and submit” is the driver’s recording, per dispatch. The JavaScript around them is the engine’s loop over a step’s dispatches with calls that do nothing, right after the step has run. What a replayed step pays for each dispatch, with its encoder, pass and submit, stands with the training steps.',
     table(
       ['call', 'fastest loop', 'median'],
       host.calls.map(({ name, least, median }) => [name, `${least.toFixed(2)} µs`, `${median.toFixed(2)} µs`]),
