@@ -175,20 +175,16 @@ export const normOp = defineOp<NormAttributes>({
     const view = viewOf(x.shape, a.per);
     const params = { ...view, ...flagsOf(a), added: Number(a.added), eps: a.eps, slope: a.slope };
     const others = { weight: weight?.storage, bias: bias?.storage, residual: residual?.storage, y: y.storage };
-    const run = (): { readonly mean: Tensor; readonly rstd: Tensor } => {
-      if (a.fixed || !fusesNorm() || !hasSuited(normKernel, params, x)) {
-        const given = statisticsOf(x, a);
-        const buffers = { x: x.storage, mean: given.mean.storage, rstd: given.rstd.storage, ...others };
-        device.run(normApplyKernel, buffers, params);
-        return given;
-      }
+    const vectors = [...(weight ? [weight] : []), ...(bias ? [bias] : [])];
+    if (!a.fixed && fusesNorm() && hasSuited(normKernel, params, x)) {
       const found = emptyStatistics(x, a.per);
       device.run(normKernel, { x: x.storage, ...storagesOf(found), ...others }, params);
       moveRunning(x, found, a);
-      return found;
-    };
-    const { mean, rstd } = run();
-    return [x, mean, rstd, ...(weight ? [weight] : []), ...(bias ? [bias] : [])];
+      return [x, found.mean, found.rstd, ...vectors];
+    }
+    const { mean, rstd } = statisticsOf(x, a);
+    device.run(normApplyKernel, { x: x.storage, mean: mean.storage, rstd: rstd.storage, ...others }, params);
+    return [x, mean, rstd, ...vectors];
   },
   backward: (gradient, [x, mean, rstd, ...vectors], a, { needs, inputShapes }) => {
     const { device } = x;

@@ -211,11 +211,11 @@ export function gatherVariant(rung: GatherRung, direction: Direction): Variant<C
   const [src, dst] = transposed ? ['y', 'x'] : ['x', pooled ? 'out' : 'y'];
   const sizes = (p: Params, tile: Constants = {}) => {
     const [k, columns] = transposed ? [p.cout, p.cin] : [p.cin, p.cout];
-    const few = rung.narrow && p.groups === 1 && k < 4;
+    const few = rung.narrow === true && p.groups === 1 && k < 4;
     const panel = rung.narrow ? rung.shape(tile).columns : PANEL;
     const odd = columns % 4 !== 0;
     const natural = tile.natural === 1;
-    const padded = few === true && tile.padded === 1;
+    const padded = few && tile.padded === 1;
     const channels = { depth: few ? k : 0, padded, odd, pooled, rows: natural && transposed };
     const to = pooled ? pooledSize(p) : transposed ? { h: p.h, w: p.w } : { h: p.oh, w: p.ow };
     return {

@@ -1,10 +1,8 @@
 import { hasLanes } from '../common/lanes.ts';
 import { requiresTextures } from '../common/vec4-input.ts';
 import { generated } from '../kernel.ts';
-import { LANE_COLUMNS, laneMultiplyAdd, lines } from '../matmul/lane-tile.ts';
+import { LANE_COLUMNS, laneMultiplyAdd, lines, range } from '../matmul/lane-tile.ts';
 import { type Channels, type GatherRung, gatherText, gatherVariant, meetSource, type Reads } from './gather.ts';
-
-const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 /** `pixels` by eights × `columns`; see the text's own first lines. */
 function narrowConvText(pixels: number, columns: number, { depth, padded, odd, rows }: Channels, reads: Reads): string {

@@ -5,6 +5,7 @@ enable subgroups;
 
 // #include "../common/value.wgsl"
 // #include "../common/over-lanes.wgsl"
+// #include "column.wgsl"
 // #include "affine.wgsl"
 
 struct Params { groups: u32, rows: u32, channels: u32, columnGroups: u32, eps: f32, slope: f32 }
@@ -19,15 +20,11 @@ var<immediate> params: Params;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let workgroup = wid.y * count.x + wid.x;
   if (workgroup >= params.groups * params.columnGroups) { return; }
-  let channels = params.channels / WIDTH;
-  let group = workgroup / params.columnGroups;
-  let c = (workgroup - group * params.columnGroups) * ACROSS + lane % ACROSS;
-  let column = min(c, channels - 1u);
-  let a = affineOf(group * channels + column, column);
-  let base = group * params.rows * channels + column;
-  let found = columnSums(base, channels, lane, a);
-  if (lane < ACROSS && c < channels) {
-    sums[group * channels + c] = found.s1;
-    sums[(params.groups + group) * channels + c] = found.s2;
+  let column = columnOf(workgroup, lane);
+  let statistic = column.group * column.channels + column.c;
+  let found = columnSums(column.base, column.channels, lane, affineOf(statistic, column.c));
+  if (lane < ACROSS && column.exists) {
+    sums[statistic] = found.s1;
+    sums[params.groups * column.channels + statistic] = found.s2;
   }
 }

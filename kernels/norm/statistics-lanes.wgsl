@@ -5,6 +5,7 @@ enable subgroups;
 
 // #include "../common/value.wgsl"
 // #include "../common/over-lanes.wgsl"
+// #include "column.wgsl"
 
 struct Params { groups: u32, rows: u32, channels: u32, columnGroups: u32, chunk: u32, eps: f32 }
 var<immediate> params: Params;
@@ -20,12 +21,10 @@ var<immediate> params: Params;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let workgroup = wid.y * count.x + wid.x;
   if (workgroup >= params.groups * params.columnGroups) { return; }
-  let channels = params.channels / WIDTH;
-  let group = workgroup / params.columnGroups;
-  let c = (workgroup - group * params.columnGroups) * ACROSS + lane % ACROSS;
-  let found = columnStatistics(group * params.rows * channels + min(c, channels - 1u), channels, lane);
-  if (lane < ACROSS && c < channels) {
-    let index = group * channels + c;
+  let column = columnOf(workgroup, lane);
+  let found = columnStatistics(column.base, column.channels, lane);
+  if (lane < ACROSS && column.exists) {
+    let index = column.group * column.channels + column.c;
     mean[index] = found.mean;
     variance[index] = found.variance;
     rstd[index] = 1.0 / sqrt(found.variance + params.eps);

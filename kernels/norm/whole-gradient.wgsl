@@ -5,6 +5,7 @@ enable subgroups;
 
 // #include "../common/value.wgsl"
 // #include "../common/over-lanes.wgsl"
+// #include "column.wgsl"
 // #include "affine.wgsl"
 
 struct Params { groups: u32, rows: u32, channels: u32, columnGroups: u32, eps: f32, slope: f32 }
@@ -20,22 +21,19 @@ var<immediate> params: Params;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let workgroup = wid.y * count.x + wid.x;
   if (workgroup >= params.groups * params.columnGroups) { return; }
-  let channels = params.channels / WIDTH;
-  let group = workgroup / params.columnGroups;
-  let c = (workgroup - group * params.columnGroups) * ACROSS + lane % ACROSS;
-  let column = min(c, channels - 1u);
-  let a = affineOf(group * channels + column, column);
-  let base = group * params.rows * channels + column;
-  let found = columnSums(base, channels, lane, a);
-  if (c >= channels) { return; }
+  let column = columnOf(workgroup, lane);
+  let statistic = column.group * column.channels + column.c;
+  let a = affineOf(statistic, column.c);
+  let found = columnSums(column.base, column.channels, lane, a);
+  if (!column.exists) { return; }
   if (lane < ACROSS) {
-    sums[group * channels + c] = found.s1;
-    sums[(params.groups + group) * channels + c] = found.s2;
+    sums[statistic] = found.s1;
+    sums[params.groups * column.channels + statistic] = found.s2;
   }
   let s1 = found.s1 / f32(params.rows);
   let s2 = found.s2 / f32(params.rows);
   for (var row = lane / ACROSS; row < params.rows; row += DOWN) {
-    let at = base + row * channels;
+    let at = column.base + row * column.channels;
     let n = normalised(x[at], a);
     let g = throughActivation(gradient[at], shifted(n, a)) - (s1 + n * s2);
     dx[at] = a.weight * a.rstd * g;

@@ -6,6 +6,7 @@ enable subgroups;
 
 // #include "../common/value.wgsl"
 // #include "../common/over-lanes.wgsl"
+// #include "column.wgsl"
 // #include "normalised.wgsl"
 const RESIDUAL = false;
 
@@ -27,28 +28,25 @@ var<immediate> params: Params;
 fn main(@builtin(workgroup_id) wid: vec3u, @builtin(num_workgroups) count: vec3u, @builtin(local_invocation_index) lane: u32) {
   let workgroup = wid.y * count.x + wid.x;
   if (workgroup >= params.groups * params.columnGroups) { return; }
-  let channels = params.channels / WIDTH;
-  let group = workgroup / params.columnGroups;
-  let c = (workgroup - group * params.columnGroups) * ACROSS + lane % ACROSS;
-  let base = group * params.rows * channels + min(c, channels - 1u);
-  let found = columnStatistics(base, channels, lane);
-  if (c >= channels) { return; }
+  let column = columnOf(workgroup, lane);
+  let found = columnStatistics(column.base, column.channels, lane);
+  if (!column.exists) { return; }
   var a = Affine(found.mean, Value(1.0) / sqrt(found.variance + params.eps), Value(1.0), Value(0.0));
-  if (WEIGHT) { a.weight = weight[c]; }
-  if (BIAS) { a.bias = bias[c]; }
+  if (WEIGHT) { a.weight = weight[column.c]; }
+  if (BIAS) { a.bias = bias[column.c]; }
   if (lane < ACROSS) {
-    let index = group * channels + c;
+    let index = column.group * column.channels + column.c;
     mean[index] = found.mean;
     variance[index] = found.variance;
     rstd[index] = a.rstd;
   }
   let start = lane / ACROSS * params.chunk;
   let to = min(start + params.chunk, params.rows);
-  var at = base + start * channels;
+  var at = column.base + start * column.channels;
   for (var row = start; row < to; row++) {
     var v = activated(shifted(normalised(x[at], a), a));
     if (RESIDUAL) { v += residual[at]; }
     y[at] = v;
-    at += channels;
+    at += column.channels;
   }
 }

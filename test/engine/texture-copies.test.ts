@@ -226,7 +226,7 @@ describe('places', () => {
 it.each([
   ['in one call where the buffer goes on to the end of the last line', 2 * 16 * TEXTURE_WIDTH, 1],
   ['in two where it ends before', 16 * TEXTURE_WIDTH + 64, 2],
-])('copies a line and a half, %s', async (_, room, calls) => {
+])('copies a line and three texels, %s', async (_, room, calls) => {
   const [offset, size] = [16, 16 * TEXTURE_WIDTH + 48];
   const { gpu } = device;
   const values = Float32Array.from(samples((offset + room) / 4, 5));

@@ -182,8 +182,7 @@ describe('every tile of the narrow and lanes rungs', () => {
     { x: [2, 9, 7, 5], w: [3, 3, 5, 3], options: { padding: 1 } },
     { x: [1, 13, 11, 2], w: [4, 4, 2, 33], options: { stride: 2, padding: 1 } },
     { x: [1, 10, 9, 12], w: [3, 3, 12, 18], options: { padding: 1 } },
-    // Weights as they stand: odd channels of the input gradient, more than a tile has, and so many that they are arranged
-    // where the pixels are more than a few tiles.
+    // Weights as they stand: odd channels of the input gradient, and more than a tile has.
     { x: [2, 7, 9, 5], w: [3, 2, 5, 8], options: { padding: 1, stride: 2 } },
     { x: [1, 9, 8, 36], w: [3, 3, 36, 12], options: { padding: 1 } },
     { x: [2, 8, 7, 12], w: [4, 4, 12, 44], options: { padding: 1, stride: 2 } },
@@ -216,6 +215,24 @@ describe('every tile of the narrow and lanes rungs', () => {
       }
     }
   });
+});
+
+it('reads weights as they stand where there is little work, and pads three channels where a texture pays', (test) => {
+  if (!hasLanes(device.traits)) return test.skip('needs subgroups of 8 (software Vulkan)');
+  const first = (kernel: string, rung: string, x: number[], w: number[], textures = true): Constants | undefined => {
+    const found = kernels.find(({ name }) => name === kernel)?.variants.find(({ name }) => name === rung);
+    return found?.tiles?.(geometry(x, w, { padding: 1 }), { ...device.traits, textures })[0];
+  };
+  for (const kernel of ['conv2d', 'conv2dInputGradient']) {
+    expect(first(kernel, 'lanes', [2, 16, 16, 64], [3, 3, 64, 64])).toMatchObject({ natural: 1 });
+    expect(first(kernel, 'lanes', [8, 56, 56, 64], [3, 3, 64, 64])).toMatchObject({ natural: 0 });
+  }
+  // Numbers of three channels do not begin at multiples of four: backwards such weights are always arranged.
+  expect(first('conv2dInputGradient', 'lanes', [2, 16, 16, 64], [3, 3, 64, 3])).not.toHaveProperty('natural');
+  const picture = [8, 64, 64, 3];
+  expect(first('conv2d', 'narrow', picture, [3, 3, 3, 16])).toMatchObject({ padded: 1 });
+  expect(first('conv2d', 'narrow', picture, [3, 3, 3, 16], false)).not.toHaveProperty('padded');
+  expect(first('conv2d', 'narrow', [1, 16, 16, 3], [3, 3, 3, 16])).not.toHaveProperty('padded');
 });
 
 it('the largest tile of the tiled rungs, over its edges (all others: matmul.test.ts)', async () => {
